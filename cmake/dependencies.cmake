@@ -1,0 +1,34 @@
+# What the library needs. Everything is a Debian 12 / Ubuntu 24.04 package; docs/dependencies.md
+# says why each. The installed package reads this file too, with descent_find = find_dependency,
+# so that a consumer looks for the same things. Versions are floors that both systems meet.
+if(NOT COMMAND descent_find)
+  macro(descent_find)
+    find_package(${ARGV} REQUIRED)
+  endmacro()
+endif()
+
+descent_find(Threads)
+descent_find(OpenMP COMPONENTS CXX)
+descent_find(Eigen3 3.4 NO_MODULE)
+descent_find(nlohmann_json 3.11)
+descent_find(fmt 9)
+descent_find(ZLIB)
+
+descent_find(PkgConfig)
+pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy>=1.0.3)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus>=3.3)
+
+# oneDNN's own package file insists on OpenCL headers where it was built with an OpenCL engine, as
+# Debian's is; the CPU engine needs none, so look for the library itself.
+if(NOT TARGET DNNL::dnnl)
+  find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.hpp)
+  find_library(DNNL_LIBRARY dnnl)
+  mark_as_advanced(DNNL_INCLUDE_DIR DNNL_LIBRARY)
+  if(NOT DNNL_INCLUDE_DIR OR NOT DNNL_LIBRARY)
+    message(FATAL_ERROR "oneDNN not found: install libdnnl-dev, or set CMAKE_PREFIX_PATH to where it lies")
+  endif()
+  add_library(DNNL::dnnl UNKNOWN IMPORTED)
+  set_target_properties(DNNL::dnnl PROPERTIES
+    IMPORTED_LOCATION "${DNNL_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${DNNL_INCLUDE_DIR}")
+endif()

@@ -1,0 +1,262 @@
+// Fusion: neighbouring elementwise operations of one shape become one tile program. Nodes are visited
+// in order; a node joins the groups of its operands unless one of them has already been read by a
+// node outside (the group runs where its last member stood, so such a reader would come too early).
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <functional>
+#include <unordered_map>
+
+#include "descent/compile/fused.h"
+#include "descent/compile/passes.h"
+#include "descent/ir/graph.h"
+#include "descent/ops/eltwise.h"
+#include "descent/ops/shards.h"
+
+namespace descent {
+namespace {
+
+using kernels::TileProgram;
+
+bool fusable(const Node& node, const PassContext& context) {
+  const auto* op = node.op.get();
+  if (dynamic_cast<const EltwiseOp*>(op) != nullptr) return true;
+  if (const auto* c = dynamic_cast<const CastOp*>(op)) {
+    return kernels::cast_kernel(node.inputs[0].dtype(), c->to) != nullptr;
+  }
+  // Many shards make long programs of loads; two to eight are cheaper than a pass of their own.
+  return dynamic_cast<const AllReduceSumOp*>(op) != nullptr && context.shards >= 2 && context.shards <= 8;
+}
+
+struct Group {
+  std::vector<Node*> members;
+  bool closed = false;
+  Shape shape;
+  bool per_shard = false;
+};
+
+// Union of groups as nodes are visited.
+class Grouping {
+ public:
+  Grouping(const std::vector<Node*>& order, const PassContext& context) : one_shard_(context.shards == 1) {
+    for (Node* node : order) {
+      if (fusable(*node, context)) place(node);
+      close_read(node);
+    }
+  }
+  Group* of(const Node* node) const {
+    const auto it = group_.find(node);
+    return it == group_.end() ? nullptr : it->second;
+  }
+
+ private:
+  void place(Node* node) {
+    const Type& out = node->outputs[0];
+    std::vector<Group*> joined;
+    for (const auto& v : node->inputs) {
+      Group* g = of(v.node());
+      const bool together = one_shard_ || (g != nullptr && g->per_shard == out.per_shard && v.per_shard() == out.per_shard);
+      const bool fits = g != nullptr && !g->closed && g->shape == out.shape && together;
+      if (fits && std::find(joined.begin(), joined.end(), g) == joined.end()) joined.push_back(g);
+    }
+    if (joined.empty()) {
+      groups_.push_back(std::make_unique<Group>(Group{{}, false, out.shape, out.per_shard}));
+      joined.push_back(groups_.back().get());
+    }
+    Group* into = joined[0];
+    for (std::size_t i = 1; i < joined.size(); ++i) {
+      for (Node* member : joined[i]->members) group_[member] = into;
+      into->members.insert(into->members.end(), joined[i]->members.begin(), joined[i]->members.end());
+      joined[i]->members.clear();
+    }
+    into->members.push_back(node);
+    group_[node] = into;
+  }
+  // What a node reads from another group must be in memory before it.
+  void close_read(const Node* node) {
+    for (const auto& v : node->inputs) {
+      Group* g = of(v.node());
+      if (g != nullptr && g != of(node)) g->closed = true;
+    }
+  }
+  bool one_shard_;
+  std::vector<std::unique_ptr<Group>> groups_;
+  std::unordered_map<const Node*, Group*> group_;
+};
+
+// Writes one group as a program.
+class Writer {
+ public:
+  Writer(const Group& group, const PassContext& context, std::function<Value(const Value&)> mapped)
+      : shards_(context.shards), mapped_(std::move(mapped)) {
+    op_->shards = context.shards;
+    members_ = group.members;
+    std::sort(members_.begin(), members_.end(), [](const Node* a, const Node* b) { return a->id < b->id; });
+    for (const Node* node : members_) inside_.insert({node, true});
+  }
+
+  // `wanted`: members whose value is read outside.
+  Values write(const std::vector<Node*>& wanted) {
+    for (Node* node : members_) add_inputs(*node);
+    next_ = static_cast<int>(op_->inputs.size());
+    for (Node* node : members_) add_instruction(node);
+    std::vector<std::string> names;
+    for (Node* node : members_) names.emplace_back(node->op->name());
+    op_->text = fmt::format("{}", fmt::join(names, "+"));
+    for (Node* node : wanted) {
+      op_->outputs.push_back(operand_.at(node));
+      op_->output_types.push_back(node->outputs[0]);
+    }
+    return apply_all(op_, arguments_);
+  }
+
+ private:
+  void add_input(const Value& v, bool reduced) {
+    for (std::size_t i = 0; i < arguments_.size(); ++i) {
+      if (arguments_[i] == v && op_->reduced[i] == reduced) return;
+    }
+    first_[{v.node(), v.index() * 2 + (reduced ? 1 : 0)}] = static_cast<int>(op_->inputs.size());
+    arguments_.push_back(v);
+    op_->reduced.push_back(reduced);
+    for (int s = 0; s < (reduced ? shards_ : 1); ++s) op_->inputs.push_back({v.dtype(), v.shape()});
+  }
+  bool reduces(const Node& node) const { return node.op->name() == "all_reduce_sum"; }
+  void add_inputs(const Node& node) {
+    for (const auto& v : node.inputs) {
+      if (!inside_.contains(v.node())) add_input(mapped_(v), reduces(node));
+    }
+  }
+  int operand(const Value& v, bool reduced) const {
+    if (const auto it = operand_.find(v.node()); it != operand_.end()) return it->second;
+    const Value m = mapped_(v);
+    return first_.at({m.node(), m.index() * 2 + (reduced ? 1 : 0)});
+  }
+  void push(TileProgram::Instruction instruction) {
+    op_->instructions.push_back(instruction);
+    ++next_;
+  }
+  void add_instruction(Node* node) {
+    const DType dtype = node->outputs[0].dtype;
+    if (reduces(*node)) {
+      int sum = operand(node->inputs[0], true);
+      const int first = sum;
+      for (int s = 1; s < shards_; ++s) {
+        push({.code = kernels::Eltwise::add, .dtype = dtype, .in = {sum, first + s, -1}});
+        sum = next_ - 1;
+      }
+      operand_[node] = sum;
+      return;
+    }
+    TileProgram::Instruction instruction{.dtype = dtype};
+    for (std::size_t i = 0; i < node->inputs.size(); ++i) instruction.in[i] = operand(node->inputs[i], false);
+    if (const auto* e = dynamic_cast<const EltwiseOp*>(node->op.get())) {
+      instruction.code = e->code;
+    } else {
+      instruction.is_cast = true;
+      instruction.from = node->inputs[0].dtype();
+    }
+    push(instruction);
+    operand_[node] = next_ - 1;
+  }
+
+  struct PairHash {
+    std::size_t operator()(const std::pair<const Node*, int>& p) const {
+      return std::hash<const void*>()(p.first) * 31 + static_cast<std::size_t>(p.second);
+    }
+  };
+  int shards_, next_ = 0;
+  std::function<Value(const Value&)> mapped_;
+  std::shared_ptr<FusedOp> op_ = std::make_shared<FusedOp>();
+  std::vector<Node*> members_;
+  std::unordered_map<const Node*, bool> inside_;
+  std::unordered_map<const Node*, int> operand_;
+  std::unordered_map<std::pair<const Node*, int>, int, PairHash> first_;
+  Values arguments_;
+};
+
+}  // namespace
+
+Values fuse(const Values& outputs, const PassContext& context) {
+  const auto order = topological(outputs);
+  const Grouping grouping(order, context);
+  // Members that somebody outside reads.
+  std::unordered_map<const Node*, bool> read;
+  for (const auto& v : outputs) read[v.node()] = true;
+  for (const Node* node : order) {
+    for (const auto& v : node->inputs) {
+      if (grouping.of(v.node()) != grouping.of(node)) read[v.node()] = true;
+    }
+  }
+  ValueMap replace;
+  const auto mapped = [&replace](const Value& v) {
+    const auto it = replace.find(v);
+    return it == replace.end() ? v : it->second;
+  };
+  for (Node* node : order) {
+    const AtScope scope(node->scope);
+    const Group* group = grouping.of(node);
+    if (group == nullptr) {
+      Values in;
+      bool changed = false;
+      for (const auto& v : node->inputs) {
+        in.push_back(mapped(v));
+        changed = changed || !(in.back() == v);
+      }
+      if (!changed) continue;
+      const Values out = apply_all(node->op, std::move(in));
+      for (const auto& v : out) replace.insert_or_assign(Value(node->shared_from_this(), v.index()), v);
+      continue;
+    }
+    const Node* last = *std::max_element(group->members.begin(), group->members.end(),
+                                         [](const Node* a, const Node* b) { return a->id < b->id; });
+    if (node != last) continue;  // the group runs where its last member stood
+    std::vector<Node*> wanted;
+    for (Node* member : group->members) {
+      if (read.contains(member)) wanted.push_back(member);
+    }
+    const Values out = Writer(*group, context, mapped).write(wanted);
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      replace.insert_or_assign(Value(wanted[i]->shared_from_this(), 0), out[i]);
+    }
+  }
+  Values result;
+  for (const auto& v : outputs) result.push_back(mapped(v));
+  return result;
+}
+
+bool FusedOp::in_place(int input, int output) const {
+  if (reduced[static_cast<std::size_t>(input)]) return false;
+  int first = 0;
+  for (int i = 0; i < input; ++i) first += reduced[static_cast<std::size_t>(i)] ? shards : 1;
+  const auto& in = inputs[static_cast<std::size_t>(first)];
+  const auto& out = output_types[static_cast<std::size_t>(output)];
+  if (!(in.shape == out.shape) || in.dtype != out.dtype) return false;
+  // Not read again after the instruction that writes the output.
+  const int writer = outputs[static_cast<std::size_t>(output)] - static_cast<int>(inputs.size());
+  for (int k = writer + 1; k < static_cast<int>(instructions.size()); ++k) {
+    for (const int operand : instructions[static_cast<std::size_t>(k)].in) {
+      if (operand == first) return false;
+    }
+  }
+  return true;
+}
+
+std::size_t FusedOp::scratch_bytes(std::span<const Type>, std::span<const Type>) const { return program().scratch_bytes(); }
+
+double FusedOp::flops(std::span<const Type>, std::span<const Type> out) const {
+  return static_cast<double>(out[0].shape.size()) * static_cast<double>(instructions.size());
+}
+
+Kernel FusedOp::bind(const Binding& b) const {
+  const auto size = b.out_types[0].shape.size();
+  constexpr auto tile = TileProgram::kTile;
+  std::vector<const void*> in(b.in.begin(), b.in.end());
+  std::vector<void*> out(b.out.begin(), b.out.end());
+  return {[p = program(), in = std::move(in), out = std::move(out), scratch = b.scratch, size](std::int64_t begin, std::int64_t end) {
+            p.run(in.data(), out.data(), scratch, begin * tile, std::min(size, end * tile));
+          },
+          std::max<std::int64_t>(1, (size + tile - 1) / tile)};
+}
+
+}  // namespace descent

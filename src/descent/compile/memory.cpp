@@ -1,0 +1,201 @@
+#include "descent/compile/memory.h"
+
+#include <algorithm>
+
+#include "descent/base/memory.h"
+#include "descent/ir/op.h"
+
+namespace descent {
+namespace {
+
+std::vector<Type> input_types(const Node& node) {
+  std::vector<Type> types;
+  for (const auto& v : node.inputs) types.push_back(v.type());
+  return types;
+}
+
+// Free ranges of one arena: best fit, neighbours joined.
+class FreeList {
+ public:
+  std::size_t take(std::size_t bytes) {
+    auto best = ranges_.end();
+    for (auto it = ranges_.begin(); it != ranges_.end(); ++it) {
+      if (it->second >= bytes && (best == ranges_.end() || it->second < best->second)) best = it;
+    }
+    if (best == ranges_.end()) {
+      // Grows the last range where it touches the end.
+      std::size_t at = size_;
+      if (!ranges_.empty() && std::prev(ranges_.end())->first + std::prev(ranges_.end())->second == size_) {
+        at = std::prev(ranges_.end())->first;
+        ranges_.erase(std::prev(ranges_.end()));
+      }
+      size_ = at + bytes;
+      return at;
+    }
+    const auto [at, length] = *best;
+    ranges_.erase(best);
+    if (length > bytes) ranges_[at + bytes] = length - bytes;
+    return at;
+  }
+  void give(std::size_t at, std::size_t bytes) {
+    auto it = ranges_.emplace(at, bytes).first;
+    if (const auto next = std::next(it); next != ranges_.end() && at + bytes == next->first) {
+      it->second += next->second;
+      ranges_.erase(next);
+    }
+    if (it != ranges_.begin()) {
+      const auto before = std::prev(it);
+      if (before->first + before->second == at) {
+        before->second += it->second;
+        ranges_.erase(it);
+      }
+    }
+  }
+  std::size_t size() const { return size_; }
+
+ private:
+  std::map<std::size_t, std::size_t> ranges_;
+  std::size_t size_ = 0;
+};
+
+class Planner {
+ public:
+  Planner(const Schedule& s, const std::vector<Fixed>& inputs, const std::vector<Fixed>& outputs, int shards)
+      : schedule_(s), shards_(shards) {
+    for (const auto& f : inputs) bind_fixed(f.value, f.memory);
+    find_lives();
+    for (std::size_t i = 0; i < outputs.size(); ++i) place_output(static_cast<int>(i), outputs[i]);
+    assign();
+  }
+  MemoryPlan take() { return std::move(plan_); }
+
+ private:
+  bool per_shard(const Value& v) const { return shards_ > 1 && v.per_shard(); }
+  int new_buffer(const Value& v, std::byte* memory) {
+    plan_.buffers.push_back({v.type().bytes(), per_shard(v), memory, 0, 0, -1});
+    return static_cast<int>(plan_.buffers.size()) - 1;
+  }
+  void bind_fixed(const Value& v, std::byte* memory) { plan_.places[v] = {new_buffer(v, memory), 0}; }
+  Buffer& buffer_of(const Value& v) { return plan_.buffers[static_cast<std::size_t>(plan_.places.at(v).buffer)]; }
+
+  // A buffer for every value (views share), with its first write and last read.
+  void find_lives() {
+    for (int at = 0; at < static_cast<int>(schedule_.nodes.size()); ++at) {
+      Node* node = schedule_.nodes[static_cast<std::size_t>(at)];
+      for (const auto& v : node->inputs) buffer_of(v).last = at;
+      const auto view = node->inputs.empty() ? std::nullopt : node->op->view(input_types(*node));
+      for (int i = 0; i < static_cast<int>(node->outputs.size()); ++i) {
+        const Value v(node->shared_from_this(), i);
+        if (plan_.places.contains(v)) continue;  // an input
+        if (const auto* c = dynamic_cast<const ConstantOp*>(node->op.get())) {
+          bind_fixed(v, c->array.raw());
+        } else if (view) {
+          const Place& from = plan_.places.at(node->inputs[0]);
+          plan_.places[v] = {from.buffer, from.offset + *view};
+        } else {
+          const int b = new_buffer(v, nullptr);
+          plan_.buffers[static_cast<std::size_t>(b)].first = at;
+          plan_.buffers[static_cast<std::size_t>(b)].last = at;
+          plan_.places[v] = {b, 0};
+        }
+      }
+    }
+  }
+
+  // The output's own buffer becomes the final memory, where nobody still needs what is there.
+  void place_output(int i, const Fixed& output) {
+    const Place place = plan_.places.at(output.value);
+    Buffer& buffer = plan_.buffers[static_cast<std::size_t>(place.buffer)];
+    if (buffer.external == output.memory && place.offset == 0) return;  // state that is returned unchanged
+    const bool whole = place.offset == 0 && buffer.external == nullptr && buffer.bytes == output.value.type().bytes() &&
+                       buffer.per_shard == per_shard(output.value);
+    if (!whole || !free_for(output.memory, buffer, *output.value.node())) {
+      plan_.copied_outputs.push_back(i);
+      buffer.last = static_cast<int>(schedule_.nodes.size());  // lives until the copies at the end
+      return;
+    }
+    buffer.external = output.memory;
+  }
+  // True where every other buffer in that memory has been read before the writer runs, or by the
+  // writer itself element by element.
+  bool free_for(const std::byte* memory, const Buffer& buffer, const Node& writer) {
+    for (const auto& other : plan_.buffers) {
+      if (&other == &buffer || other.external != memory) continue;
+      if (other.last > buffer.first) return false;
+      if (other.last < buffer.first) continue;
+      for (int k = 0; k < static_cast<int>(writer.inputs.size()); ++k) {
+        const Place& in = plan_.places.at(writer.inputs[static_cast<std::size_t>(k)]);
+        if (plan_.buffers[static_cast<std::size_t>(in.buffer)].external != memory) continue;
+        for (int o = 0; o < static_cast<int>(writer.outputs.size()); ++o) {
+          const Place& out = plan_.places.at(Value(schedule_.nodes[static_cast<std::size_t>(buffer.first)]->shared_from_this(), o));
+          const bool this_output = &plan_.buffers[static_cast<std::size_t>(out.buffer)] == &buffer;
+          if (this_output && !(in.offset == 0 && writer.op->in_place(k, o))) return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  // A dying input's bytes for the output, where the operation can work in place.
+  bool reuse(const Node& node, int at, int o, Buffer& out) {
+    for (int k = 0; k < static_cast<int>(node.inputs.size()); ++k) {
+      const Place& place = plan_.places.at(node.inputs[static_cast<std::size_t>(k)]);
+      Buffer& in = plan_.buffers[static_cast<std::size_t>(place.buffer)];
+      const bool fits = in.external == nullptr && in.last == at && place.offset == 0 && !taken_[static_cast<std::size_t>(place.buffer)] &&
+                        align_up(in.bytes) == align_up(out.bytes) && in.per_shard == out.per_shard;
+      if (!fits || !node.op->in_place(k, o)) continue;
+      out.offset = in.offset;
+      taken_[static_cast<std::size_t>(place.buffer)] = true;  // now the output's: not to be given back
+      return true;
+    }
+    return false;
+  }
+
+  void assign() {
+    FreeList lists[2];
+    taken_.assign(plan_.buffers.size(), false);
+    std::vector<bool> begun(plan_.buffers.size(), false);
+    for (int at = 0; at < static_cast<int>(schedule_.nodes.size()); ++at) {
+      Node* node = schedule_.nodes[static_cast<std::size_t>(at)];
+      for (int o = 0; o < static_cast<int>(node->outputs.size()); ++o) {
+        const int b = plan_.places.at(Value(node->shared_from_this(), o)).buffer;
+        Buffer& buffer = plan_.buffers[static_cast<std::size_t>(b)];
+        if (buffer.external != nullptr || buffer.first != at || begun[static_cast<std::size_t>(b)]) continue;
+        begun[static_cast<std::size_t>(b)] = true;
+        plan_.unshared_bytes += align_up(buffer.bytes) * (buffer.per_shard ? static_cast<std::size_t>(shards_) : 1);
+        if (!reuse(*node, at, o, buffer)) buffer.offset = lists[buffer.per_shard].take(align_up(buffer.bytes));
+      }
+      for (std::size_t b = 0; b < plan_.buffers.size(); ++b) {
+        const Buffer& buffer = plan_.buffers[b];
+        if (begun[b] && buffer.last == at && !taken_[b]) lists[buffer.per_shard].give(buffer.offset, align_up(buffer.bytes));
+      }
+    }
+    plan_.shared_bytes = lists[0].size();
+    plan_.shard_bytes = lists[1].size();
+  }
+
+  const Schedule& schedule_;
+  int shards_;
+  MemoryPlan plan_;
+  std::vector<bool> taken_;
+};
+
+}  // namespace
+
+std::byte* MemoryPlan::address(const Value& v, int shard, std::byte* shared, const std::vector<std::byte*>& shards) const {
+  const Place& place = places.at(v);
+  const Buffer& buffer = buffers[static_cast<std::size_t>(place.buffer)];
+  std::byte* base = buffer.external;
+  if (base == nullptr) {
+    base = (buffer.per_shard ? shards[static_cast<std::size_t>(shard)] : shared) + buffer.offset;
+  } else if (buffer.per_shard) {
+    base += static_cast<std::size_t>(shard) * buffer.bytes;
+  }
+  return base + place.offset;
+}
+
+MemoryPlan plan_memory(const Schedule& schedule, const std::vector<Fixed>& inputs, const std::vector<Fixed>& outputs, int shards) {
+  return Planner(schedule, inputs, outputs, shards).take();
+}
+
+}  // namespace descent

@@ -1,0 +1,193 @@
+#include "descent/compile/passes.h"
+
+#include <fmt/format.h>
+
+#include <unordered_map>
+
+#include "descent/ir/graph.h"
+#include "descent/ir/op.h"
+#include "descent/ops/eltwise.h"
+#include "descent/ops/ops.h"
+#include "descent/ops/shards.h"
+
+namespace descent {
+namespace {
+
+using kernels::Eltwise;
+
+const EltwiseOp* eltwise(const Node& node) { return dynamic_cast<const EltwiseOp*>(node.op.get()); }
+
+bool is_mask(Eltwise code) {
+  switch (code) {
+    case Eltwise::less_mask:
+    case Eltwise::less_equal_mask:
+    case Eltwise::greater_mask:
+    case Eltwise::greater_equal_mask:
+    case Eltwise::equal_mask:
+    case Eltwise::not_equal_mask:
+    case Eltwise::step:
+    case Eltwise::is_finite:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// a + 0, a - 0, a * 1, a / 1: a. (0 + a changes the sign of -0 and a * 0 hides NaN: both stay as they are.)
+std::optional<Values> neutral(Eltwise code, const Node& node, const Values& in) {
+  if (in.size() != 2) return std::nullopt;
+  const auto is = [&](int i, double c) { return constant_scalar(in[static_cast<std::size_t>(i)]) == c; };
+  const auto keep = [&](int i) -> std::optional<Values> {
+    const Value& v = in[static_cast<std::size_t>(i)];
+    if (!(v.type() == node.outputs[0])) return std::nullopt;
+    return Values{v};
+  };
+  const bool one_right = (code == Eltwise::mul || code == Eltwise::div) && is(1, 1);
+  const bool zero_right = code == Eltwise::sub && is(1, 0);
+  if (one_right || zero_right) return keep(0);
+  if (code == Eltwise::mul && is(0, 1)) return keep(1);
+  return std::nullopt;
+}
+
+// An operation on scalar constants is computed now.
+std::optional<Values> fold(const Node& node, const Values& in) {
+  for (const auto& v : in) {
+    if (!constant_scalar(v)) return std::nullopt;
+  }
+  if (node.outputs[0].shape.size() != 1) return std::nullopt;
+  EagerScope scope({.shards = 1, .check_finite = false});
+  return Values{constant(apply(node.op, in).array().reshaped(node.outputs[0].shape))};
+}
+
+// An operand that is only stretched is handed over as it is: the tile program stretches it.
+Values unstretched(const Node& node, const Values& in) {
+  Values result = in;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    if (result[i].node()->op->name() != "broadcast") continue;
+    Shape shape = result[i].node()->inputs[0].shape();
+    for (std::size_t k = 0; k < result.size(); ++k) {
+      if (k != i) shape = *broadcast(shape, result[k].shape());
+    }
+    if (shape == node.outputs[0].shape) result[i] = result[i].node()->inputs[0];
+  }
+  return result;
+}
+
+std::optional<Values> simplify_node(const Node& node, const Values& in) {
+  const auto name = node.op->name();
+  if (name == "identity" || name == "stop_gradient") return Values{in[0]};
+  if (name == "reshape" && in[0].node()->op->name() == "reshape") return Values{reshape(in[0].node()->inputs[0], node.outputs[0].shape)};
+  if (const auto* cast_op = dynamic_cast<const CastOp*>(node.op.get())) {
+    // cast(cast(mask, bool), T) of a mask that is already 0 and 1 in T.
+    const Node& inner = *in[0].node();
+    if (in[0].dtype() == DType::boolean && inner.op->name() == "cast" && inner.inputs[0].dtype() == cast_op->to) {
+      const auto* producer = eltwise(*inner.inputs[0].node());
+      if (producer != nullptr && is_mask(producer->code)) return Values{inner.inputs[0]};
+    }
+    return fold(node, in);
+  }
+  if (const auto* op = eltwise(node)) {
+    if (auto constant = fold(node, in)) return constant;
+    const Values operands = unstretched(node, in);
+    if (auto same = neutral(op->code, node, operands)) return same;
+    return Values{apply(node.op, operands)};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Values rewrite(const Values& outputs, const Rule& rule) {
+  ValueMap replace;
+  auto mapped = [&replace](const Value& v) {
+    const auto it = replace.find(v);
+    return it == replace.end() ? v : it->second;
+  };
+  for (Node* node : topological(outputs)) {
+    bool changed = false;
+    Values inputs;
+    for (const auto& v : node->inputs) {
+      inputs.push_back(mapped(v));
+      changed = changed || !(inputs.back() == v);
+    }
+    const AtScope scope(node->scope);
+    std::optional<Values> result = rule(*node, inputs);
+    if (!result && !changed) continue;
+    if (!result) result = apply_all(node->op, std::move(inputs));
+    for (std::size_t i = 0; i < result->size(); ++i) {
+      replace.insert_or_assign(Value(node->shared_from_this(), static_cast<int>(i)), (*result)[i]);
+    }
+  }
+  Values result;
+  for (const auto& v : outputs) result.push_back(mapped(v));
+  return result;
+}
+
+Values expand(const Values& outputs, const PassContext& context) {
+  bool any = false;
+  Values result = rewrite(outputs, [&any](const Node& node, const Values& in) {
+    auto body = node.op->expand(in);
+    any = any || body;
+    return body;
+  });
+  return any ? expand(result, context) : result;  // a checkpoint may hold another
+}
+
+Values merge_shards(const Values& outputs, const PassContext& context) {
+  if (context.shards != 1) return outputs;
+  return rewrite(outputs, [](const Node& node, const Values& in) -> std::optional<Values> {
+    const auto name = node.op->name();
+    if (name == "all_reduce_sum" || name == "to_shards") return Values{in[0]};
+    if (name == "shard_count") return Values{scalar(1, node.outputs[0].dtype)};
+    return std::nullopt;
+  });
+}
+
+Values simplify(const Values& outputs, const PassContext&) { return rewrite(outputs, simplify_node); }
+
+Values merge_common(const Values& outputs, const PassContext&) {
+  std::unordered_map<std::size_t, std::vector<Values>> seen;
+  const auto key = [](const Node& node, const Values& in) {
+    std::size_t h = std::hash<std::string_view>()(node.op->name());
+    for (const auto& v : in) h = h * 1099511628211u + ValueHash()(v);
+    return h;
+  };
+  return rewrite(outputs, [&](const Node& node, const Values& in) -> std::optional<Values> {
+    if (dynamic_cast<const InputOp*>(node.op.get()) != nullptr) return std::nullopt;
+    auto& bucket = seen[key(node, in)];
+    for (const auto& found : bucket) {
+      const Node& other = *found[0].node();
+      if (other.inputs == in && other.op->same_as(*node.op)) return found;
+    }
+    bucket.push_back(apply_all(node.op, in));
+    return bucket.back();
+  });
+}
+
+const std::vector<Pass>& passes() {
+  static const std::vector<Pass> all = {
+      {"expand", expand},     {"merge_shards", merge_shards}, {"simplify", simplify},
+      {"merge_common", merge_common}, {"fuse", fuse},
+  };
+  return all;
+}
+
+void verify(const Values& before, const Values& after, const std::string& pass) {
+  const auto broken = [&pass](const std::string& why) {
+    throw Error(ErrorKind::internal, fmt::format("pass {}: {}", pass, why), "", "please report it; --set train.without_passes can switch it off");
+  };
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const auto &a = before[i].type(), &b = after.at(i).type();
+    if (a.dtype != b.dtype || !(a.shape == b.shape)) broken(fmt::format("output {} was {}, is {}", i, to_string(a), to_string(b)));
+  }
+  for (const Node* node : topological(after)) {
+    std::vector<Type> types;
+    for (const auto& v : node->inputs) {
+      if (v.node()->id >= node->id) broken(fmt::format("{} uses a later value", node->op->name()));
+      types.push_back(v.type());
+    }
+    if (node->op->infer(types) != node->outputs) broken(fmt::format("{} has other types than it infers", node->op->name()));
+  }
+}
+
+}  // namespace descent

@@ -1,0 +1,37 @@
+// The passes of the compiler, in order. Each is a function from outputs to equivalent outputs, small,
+// named, timed, and can be switched off by name (CompileOptions::without) to find what it breaks.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "descent/ir/value.h"
+
+namespace descent {
+
+struct PassContext {
+  int shards = 1;
+};
+
+struct Pass {
+  std::string name;
+  std::function<Values(const Values& outputs, const PassContext& context)> run;
+};
+const std::vector<Pass>& passes();
+
+// Rebuilds the graph in order: `rule` gets an old node and its new inputs and returns the new
+// outputs, or nothing to keep the operation.
+using Rule = std::function<std::optional<Values>(const Node& node, const Values& inputs)>;
+Values rewrite(const Values& outputs, const Rule& rule);
+
+Values expand(const Values& outputs, const PassContext& context);        // checkpoints become their bodies
+Values merge_shards(const Values& outputs, const PassContext& context);  // one shard: nothing to reduce over
+Values simplify(const Values& outputs, const PassContext& context);      // identities, constants, broadcasts
+Values merge_common(const Values& outputs, const PassContext& context);  // common subexpressions
+Values fuse(const Values& outputs, const PassContext& context);          // elementwise chains to tile programs
+
+// Same types of outputs, inputs before users, every node's types as infer() says: throws
+// Error(internal) that names the pass.
+void verify(const Values& before, const Values& after, const std::string& pass);
+
+}  // namespace descent

@@ -1,0 +1,412 @@
+#include "descent/compile/plan.h"
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <exception>
+
+#include "descent/compile/memory.h"
+#include "descent/compile/passes.h"
+#include "descent/compile/schedule.h"
+#include "descent/ir/graph.h"
+#include "descent/ir/op.h"
+
+namespace descent {
+namespace {
+
+// A replicated kernel is split over threads from this many pieces (tiles) on: below, meeting costs
+// more than the other threads save.
+constexpr std::int64_t kWide = 16;
+
+std::vector<Type> input_types(const Node& node) {
+  std::vector<Type> types;
+  for (const auto& v : node.inputs) types.push_back(v.type());
+  return types;
+}
+
+struct Range {
+  const std::byte *begin, *end;
+  bool meets(const Range& o) const { return begin < o.end && o.begin < end; }
+};
+
+// A kernel of a replicated phase: bound once per thread where it is split, else once.
+struct Shared {
+  std::vector<Kernel> kernels;
+  std::vector<Range> reads, writes;
+  bool wide = false;
+  bool meet_before = false;
+
+  bool conflicts(const Shared& earlier) const {
+    const auto any = [](const std::vector<Range>& a, const std::vector<Range>& b) {
+      return std::any_of(a.begin(), a.end(), [&b](const Range& x) {
+        return std::any_of(b.begin(), b.end(), [&x](const Range& y) { return x.meets(y); });
+      });
+    };
+    return any(reads, earlier.writes) || any(writes, earlier.reads) || any(writes, earlier.writes);
+  }
+};
+
+struct BoundPhase {
+  bool per_shard = false;
+  std::vector<std::vector<Kernel>> shards;  // [shard][kernel]
+  std::vector<Shared> shared;
+};
+
+}  // namespace
+
+struct Plan::Impl {
+  int shards = 1, threads = 1;
+  std::shared_ptr<ThreadPool> pool;
+  Values outputs;  // of the graph: keeps nodes and constants alive
+  Schedule order;
+  MemoryPlan memory;
+  std::vector<Array> input_arrays, output_arrays;
+  std::shared_ptr<std::byte> arena;
+  std::byte* shared_base = nullptr;
+  std::vector<std::byte*> shard_bases, shard_scratch, thread_scratch;
+  std::vector<BoundPhase> phases;
+  std::vector<Kernel> serial;  // all kernels in order, when one thread runs everything
+  PlanStatistics statistics;
+  std::function<void(int)> body;
+  std::vector<std::exception_ptr> failures;
+  std::atomic<bool> failed{false};
+
+  void allocate_memory();
+  void bind();
+  Kernel bind_node(Node& node, int shard, std::byte* scratch);
+  void bind_copies();
+  void order_shared(BoundPhase& phase);
+  void flatten();
+  void run_thread(int thread);
+  void run_phase(const BoundPhase& phase, int thread);
+  template <class F>
+  void guarded(int thread, F&& f);
+};
+
+void Plan::Impl::allocate_memory() {
+  std::size_t shard_scratch_bytes = 0, shared_scratch_bytes = 0;
+  for (const Node* node : order.nodes) {
+    const auto bytes = align_up(node->op->scratch_bytes(input_types(*node), node->outputs));
+    auto& most = runs_per_shard(*node, shards) ? shard_scratch_bytes : shared_scratch_bytes;
+    most = std::max(most, bytes);
+  }
+  const std::size_t pool_threads = pool ? static_cast<std::size_t>(pool->threads()) : 1;
+  // Shards start a few cache lines apart, so that equal offsets do not fall on equal cache sets.
+  const std::size_t per_shard = align_up(memory.shard_bytes + shard_scratch_bytes, 4096) + 5 * kAlignment;
+  const std::size_t total = memory.shared_bytes + shared_scratch_bytes * pool_threads + per_shard * static_cast<std::size_t>(shards);
+  arena = allocate(total);
+  statistics.arena_bytes = total;
+  statistics.unplanned_bytes = memory.unshared_bytes;
+  std::byte* at = arena.get();
+  shared_base = at;
+  at += memory.shared_bytes;
+  for (std::size_t t = 0; t < pool_threads; ++t, at += shared_scratch_bytes) thread_scratch.push_back(at);
+  for (int s = 0; s < shards; ++s, at += per_shard) {
+    shard_bases.push_back(at);
+    shard_scratch.push_back(at + memory.shard_bytes);
+  }
+}
+
+Kernel Plan::Impl::bind_node(Node& node, int shard, std::byte* scratch) {
+  const auto types = input_types(node);
+  Binding b;
+  b.in_types = types;
+  b.out_types = node.outputs;
+  b.scratch = scratch;
+  b.shard = shard;
+  b.shards = shards;
+  for (int i = 0; i < static_cast<int>(node.inputs.size()); ++i) {
+    const Value& v = node.inputs[static_cast<std::size_t>(i)];
+    const bool all = shards > 1 && v.per_shard() && node.op->collective(i);
+    for (int s = all ? 0 : shard; s < (all ? shards : shard + 1); ++s) {
+      b.in.push_back(memory.address(v, s, shared_base, shard_bases));
+    }
+  }
+  for (int i = 0; i < static_cast<int>(node.outputs.size()); ++i) {
+    b.out.push_back(memory.address(Value(node.shared_from_this(), i), shard, shared_base, shard_bases));
+  }
+  return node.op->bind(b);
+}
+
+void Plan::Impl::bind() {
+  const auto costs_nothing = [](const Node& node) {
+    return dynamic_cast<const InputOp*>(node.op.get()) != nullptr || dynamic_cast<const ConstantOp*>(node.op.get()) != nullptr ||
+           (!node.inputs.empty() && node.op->view(input_types(node)).has_value());
+  };
+  for (const auto& phase : order.phases) {
+    BoundPhase bound;
+    bound.per_shard = phase.per_shard;
+    bound.shards.resize(phase.per_shard ? static_cast<std::size_t>(shards) : 0);
+    for (int at = phase.begin; at < phase.end; ++at) {
+      Node& node = *order.nodes[static_cast<std::size_t>(at)];
+      ++statistics.nodes;
+      if (costs_nothing(node)) continue;
+      ++statistics.kernels;
+      statistics.fused += node.op->name() == "fused" ? 1 : 0;
+      statistics.flops += node.op->flops(input_types(node), node.outputs) * (phase.per_shard ? shards : 1);
+      if (phase.per_shard) {
+        for (int s = 0; s < shards; ++s) {
+          bound.shards[static_cast<std::size_t>(s)].push_back(bind_node(node, s, shard_scratch[static_cast<std::size_t>(s)]));
+        }
+        continue;
+      }
+      Shared k;
+      k.kernels.push_back(bind_node(node, 0, thread_scratch[0]));
+      k.wide = k.kernels[0].extent >= kWide && thread_scratch.size() > 1;
+      for (std::size_t t = 1; k.wide && t < thread_scratch.size(); ++t) k.kernels.push_back(bind_node(node, 0, thread_scratch[t]));
+      for (int i = 0; i < static_cast<int>(node.inputs.size()); ++i) {
+        const Value& v = node.inputs[static_cast<std::size_t>(i)];
+        const bool all = shards > 1 && v.per_shard();
+        for (int s = 0; s < (all ? shards : 1); ++s) {
+          const auto* p = memory.address(v, s, shared_base, shard_bases);
+          k.reads.push_back({p, p + v.type().bytes()});
+        }
+      }
+      for (int i = 0; i < static_cast<int>(node.outputs.size()); ++i) {
+        const Value v(node.shared_from_this(), i);
+        const auto* p = memory.address(v, 0, shared_base, shard_bases);
+        k.writes.push_back({p, p + v.type().bytes()});
+      }
+      bound.shared.push_back(std::move(k));
+    }
+    if (!bound.per_shard) order_shared(bound);
+    phases.push_back(std::move(bound));
+  }
+  bind_copies();
+  statistics.phases = static_cast<int>(phases.size());
+  const bool wide = std::any_of(phases.begin(), phases.end(), [](const BoundPhase& p) {
+    return std::any_of(p.shared.begin(), p.shared.end(), [](const Shared& k) { return k.wide; });
+  });
+  threads = pool && (wide || shards > 1) ? pool->threads() : 1;
+  if (threads == 1) flatten();
+  failures.resize(static_cast<std::size_t>(threads));
+  body = [this](int thread) { run_thread(thread); };
+}
+
+// Outputs that need a copy into their final memory: a last phase.
+void Plan::Impl::bind_copies() {
+  if (memory.copied_outputs.empty()) return;
+  BoundPhase last;
+  for (const int i : memory.copied_outputs) {
+    const Value& v = outputs[static_cast<std::size_t>(i)];
+    std::byte* to = output_arrays[static_cast<std::size_t>(i)].raw();
+    const std::size_t bytes = v.type().bytes();
+    for (int s = 0; s < (shards > 1 && v.per_shard() ? shards : 1); ++s) {
+      const auto* from = memory.address(v, s, shared_base, shard_bases);
+      Shared k;
+      k.kernels.push_back(whole([to = to + static_cast<std::size_t>(s) * bytes, from, bytes] { std::memcpy(to, from, bytes); }));
+      last.shared.push_back(std::move(k));
+    }
+  }
+  phases.push_back(std::move(last));
+}
+
+// Threads meet before a kernel that conflicts with one since the last meeting, unless thread 0 runs both.
+void Plan::Impl::order_shared(BoundPhase& phase) {
+  std::vector<const Shared*> since;
+  for (auto& k : phase.shared) {
+    k.meet_before = std::any_of(since.begin(), since.end(), [&k](const Shared* earlier) {
+      return (k.wide || earlier->wide) && k.conflicts(*earlier);
+    });
+    if (k.meet_before) since.clear();
+    since.push_back(&k);
+  }
+}
+
+void Plan::Impl::flatten() {
+  for (const auto& phase : phases) {
+    for (const auto& shard : phase.shards) serial.insert(serial.end(), shard.begin(), shard.end());
+    for (const auto& k : phase.shared) serial.push_back(k.kernels[0]);
+  }
+}
+
+template <class F>
+void Plan::Impl::guarded(int thread, F&& f) {
+  if (failed.load(std::memory_order_relaxed)) return;
+  try {
+    f();
+  } catch (...) {
+    failures[static_cast<std::size_t>(thread)] = std::current_exception();
+    failed.store(true, std::memory_order_relaxed);
+  }
+}
+
+void Plan::Impl::run_phase(const BoundPhase& phase, int thread) {
+  if (phase.per_shard) {
+    guarded(thread, [&] {
+      for (int s = thread; s < shards; s += threads) {
+        for (const auto& k : phase.shards[static_cast<std::size_t>(s)]) k.run(0, k.extent);
+      }
+    });
+    return;
+  }
+  for (const auto& k : phase.shared) {
+    if (k.meet_before) pool->meet();
+    if (!k.wide && thread != 0) continue;
+    guarded(thread, [&] {
+      const auto& kernel = k.kernels[k.wide ? static_cast<std::size_t>(thread) : 0];
+      const auto begin = k.wide ? kernel.extent * thread / threads : 0;
+      const auto end = k.wide ? kernel.extent * (thread + 1) / threads : kernel.extent;
+      if (begin < end) kernel.run(begin, end);
+    });
+  }
+}
+
+void Plan::Impl::run_thread(int thread) {
+  for (std::size_t i = 0; i < phases.size(); ++i) {
+    if (i > 0) pool->meet();
+    run_phase(phases[i], thread);
+  }
+}
+
+const Array& Plan::input(int i) const { return impl_->input_arrays.at(static_cast<std::size_t>(i)); }
+const Array& Plan::output(int i) const { return impl_->output_arrays.at(static_cast<std::size_t>(i)); }
+int Plan::inputs() const { return static_cast<int>(impl_->input_arrays.size()); }
+int Plan::outputs() const { return static_cast<int>(impl_->output_arrays.size()); }
+const PlanStatistics& Plan::statistics() const { return impl_->statistics; }
+
+void Plan::run() {
+  thread_local const bool prepared = (prepare_thread(), true);
+  (void)prepared;
+  Impl& p = *impl_;
+  if (p.threads == 1) {
+    for (const auto& k : p.serial) k.run(0, k.extent);
+    return;
+  }
+  p.pool->run(p.body);
+  if (!p.failed.load(std::memory_order_relaxed)) return;
+  p.failed.store(false, std::memory_order_relaxed);
+  std::exception_ptr first;
+  for (auto& failure : p.failures) {
+    if (failure && !first) first = failure;
+    failure = nullptr;
+  }
+  std::rethrow_exception(first);
+}
+
+void Plan::dump(std::ostream& out) const {
+  const Impl& p = *impl_;
+  for (const auto& phase : p.order.phases) {
+    fmt::print(out, "phase {}\n", phase.per_shard ? fmt::format("per shard ({})", p.shards) : "once");
+    for (int at = phase.begin; at < phase.end; ++at) {
+      const Node& node = *p.order.nodes[static_cast<std::size_t>(at)];
+      if (dynamic_cast<const InputOp*>(node.op.get()) != nullptr) continue;
+      const Place& place = p.memory.places.at(Value(p.order.nodes[static_cast<std::size_t>(at)]->shared_from_this(), 0));
+      const Buffer& b = p.memory.buffers[static_cast<std::size_t>(place.buffer)];
+      fmt::print(out, "  {:<24} {:<28} {}{}{}\n", node.op->name(), to_string(node.outputs[0]),
+                 b.external != nullptr ? std::string("outside") : fmt::format("arena +{}", b.offset + static_cast<std::size_t>(place.offset)),
+                 node.op->attributes().empty() ? "" : "  " + node.op->attributes(), node.scope.empty() ? "" : "  # " + node.scope);
+    }
+  }
+  const auto& s = p.statistics;
+  fmt::print(out, "{} nodes, {} kernels ({} fused), {} phases, arena {} bytes (without sharing {}), {:.3g} MFLOP\n", s.nodes, s.kernels,
+             s.fused, s.phases, s.arena_bytes, s.unplanned_bytes, s.flops * 1e-6);
+  for (const auto& [name, seconds] : s.pass_seconds) fmt::print(out, "pass {:<16} {:.3f} ms\n", name, seconds * 1e3);
+}
+
+namespace {
+
+double seconds_of(const std::function<void()>& f) {
+  const auto start = std::chrono::steady_clock::now();
+  f();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+Values run_passes(Values outputs, const CompileOptions& options, PlanStatistics& statistics) {
+  const PassContext context{options.shards};
+  for (const auto& pass : passes()) {
+    if (std::find(options.without.begin(), options.without.end(), pass.name) != options.without.end()) continue;
+    const Values before = outputs;
+    statistics.pass_seconds.emplace_back(pass.name, seconds_of([&] { outputs = pass.run(before, context); }));
+    if (options.verify) verify(before, outputs, pass.name);
+    if (options.dump != nullptr) {
+      fmt::print(*options.dump, "after {}:\n", pass.name);
+      print(*options.dump, outputs);
+    }
+  }
+  return outputs;
+}
+
+struct CopyOp final : OpBase<CopyOp> {
+  bool operator==(const CopyOp&) const = default;
+  std::string_view name() const override { return "copy"; }
+  std::vector<Type> infer(std::span<const Type> in) const override { return {in[0]}; }
+  Kernel bind(const Binding& b) const override {
+    return whole([from = b.in[0], to = b.out[0], n = b.out_types[0].bytes()] { std::memcpy(to, from, n); });
+  }
+};
+
+// An output that lies in memory the plan does not compute (an input, a constant, a part of one) is
+// copied first: that memory may be another output's destination.
+Value settled(const Value& output, const Value& donated_to) {
+  if (output == donated_to) return output;
+  const Node* base = output.node();
+  while (!base->inputs.empty() && base->op->view(input_types(*base))) base = base->inputs[0].node();
+  const bool foreign = dynamic_cast<const InputOp*>(base->op.get()) != nullptr || dynamic_cast<const ConstantOp*>(base->op.get()) != nullptr;
+  return foreign ? apply(CopyOp(), {output}) : output;
+}
+
+// Shape of the whole batch: the shards' rows one after another.
+Shape whole_batch(const Type& type, int shards) {
+  Shape s = type.shape;
+  if (!type.per_shard || shards == 1) return s;
+  if (s.rank() == 0) return {shards};
+  s[0] *= shards;
+  return s;
+}
+
+}  // namespace
+
+Plan compile(const Fn& f, std::vector<PlanInput> inputs, const CompileOptions& options) {
+  prepare_thread();
+  auto impl = std::make_shared<Plan::Impl>();
+  impl->shards = options.shards;
+  impl->pool = options.pool;
+  Values placeholders;
+  for (const auto& in : inputs) {
+    placeholders.push_back(input(in.type, in.name));
+    impl->input_arrays.push_back(in.storage ? in.storage : Array(in.type.dtype, whole_batch(in.type, options.shards)));
+  }
+  impl->outputs = run_passes(f(placeholders), options, impl->statistics);
+  for (std::size_t i = 0; i < impl->outputs.size(); ++i) {
+    const auto donated = options.donate.find(static_cast<int>(i));
+    impl->outputs[i] = settled(impl->outputs[i], donated == options.donate.end() ? Value() : placeholders.at(static_cast<std::size_t>(donated->second)));
+  }
+  std::vector<Fixed> fixed_inputs, fixed_outputs;
+  for (std::size_t i = 0; i < placeholders.size(); ++i) fixed_inputs.push_back({placeholders[i], impl->input_arrays[i].raw()});
+  for (std::size_t i = 0; i < impl->outputs.size(); ++i) {
+    const Value& v = impl->outputs[i];
+    const auto donated = options.donate.find(static_cast<int>(i));
+    if (donated != options.donate.end()) {
+      const Array& to = impl->input_arrays.at(static_cast<std::size_t>(donated->second));
+      if (to.dtype() != v.dtype() || to.bytes() != v.type().bytes()) {
+        throw Error(ErrorKind::usage, fmt::format("compile: output {} is {}, but is donated to an input of {}{}", i, to_string(v.type()),
+                                                  name_of(to.dtype()), to_string(to.shape())));
+      }
+      impl->output_arrays.push_back(to);
+    } else {
+      impl->output_arrays.emplace_back(v.dtype(), whole_batch(v.type(), options.shards));
+    }
+    fixed_outputs.push_back({v, impl->output_arrays.back().raw()});
+  }
+  impl->order = schedule(impl->outputs, options.shards);
+  impl->memory = plan_memory(impl->order, fixed_inputs, fixed_outputs, options.shards);
+  impl->allocate_memory();
+  impl->bind();
+  return Plan(impl);
+}
+
+std::vector<Array> evaluate(const Fn& f, const std::vector<Array>& inputs, const CompileOptions& options) {
+  std::vector<PlanInput> described;
+  for (const auto& a : inputs) described.push_back({{a.dtype(), a.shape(), false}, "input", a});
+  Plan plan = compile(f, std::move(described), options);
+  plan.run();
+  std::vector<Array> result;
+  for (int i = 0; i < plan.outputs(); ++i) result.push_back(plan.output(i).clone());
+  return result;
+}
+
+}  // namespace descent

@@ -1,0 +1,320 @@
+#include "descent/io/safetensors.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <set>
+
+#include "descent/base/error.h"
+#include "descent/base/file.h"
+
+namespace descent::io {
+namespace {
+
+using Json = nlohmann::json;
+static_assert(std::endian::native == std::endian::little,
+              "the format's elements are little-endian");
+
+constexpr std::string_view kMetadata = "__metadata__";
+// The reference implementation refuses longer headers too.
+constexpr std::uint64_t kLongestHeader = 100'000'000;
+
+constexpr std::pair<DType, std::string_view> kTypes[] = {
+    {DType::float32, "F32"}, {DType::float64, "F64"}, {DType::bfloat16, "BF16"},
+    {DType::int32, "I32"},   {DType::int64, "I64"},   {DType::uint8, "U8"},
+    {DType::boolean, "BOOL"}};
+
+std::string_view type_name(DType dtype) {
+  for (const auto& [type, name] : kTypes) {
+    if (type == dtype) return name;
+  }
+  return "";
+}
+
+// Decodes one file; every error it throws begins with the file's name.
+class Decoder {
+ public:
+  Decoder(std::string_view bytes, const std::string& where) : bytes_(bytes), where_(where) {}
+
+  TensorFile decode() {
+    const Json header = read_header();
+    TensorFile file;
+    file.tensors.reserve(names_.size());
+    for (const auto& name : names_) {
+      const Json& entry = header.at(name);
+      if (name == kMetadata) {
+        file.metadata = read_metadata(entry);
+      } else {
+        file.tensors.emplace_back(name, read_tensor(name, entry));
+      }
+    }
+    check_cover();
+    return file;
+  }
+
+ private:
+  struct Span {
+    std::uint64_t begin, end;
+    std::string name;
+  };
+
+  [[noreturn]] void fail(std::string what, std::string remedy = {}) const {
+    throw Error(ErrorKind::data, std::move(what), where_, std::move(remedy));
+  }
+  [[noreturn]] void fail_tensor(const std::string& name, std::string what) const {
+    throw Error(ErrorKind::data, std::move(what), fmt::format("{}: tensor \"{}\"", where_, name));
+  }
+
+  // The length, then the JSON. Leaves the elements in buffer_.
+  Json read_header() {
+    if (bytes_.size() < 8) {
+      fail(fmt::format("byte 0: expected 8 bytes with the length of the header, the file has {}",
+                       bytes_.size()),
+           "is this a safetensors file, and complete?");
+    }
+    std::uint64_t length = 0;
+    std::memcpy(&length, bytes_.data(), 8);
+    const std::uint64_t rest = bytes_.size() - 8;
+    if (length > rest || length > kLongestHeader) {
+      fail(fmt::format("byte 0: the header is said to have {} bytes, expected at most {}", length,
+                       std::min(rest, kLongestHeader)),
+           "is this a safetensors file, and complete?");
+    }
+    const auto text = bytes_.substr(8, length);
+    buffer_ = bytes_.substr(8 + length);
+    if (text.empty() || text.front() != '{') fail("byte 8: expected a JSON object, \"{\"");
+    return parse(text);
+  }
+
+  // Refuses what the parser would silently let through: duplicate keys and depth. Notes the order
+  // of the names, which the parsed object forgets.
+  Json parse(std::string_view text) {
+    std::vector<std::set<std::string>> keys;
+    const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+      using Event = Json::parse_event_t;
+      if (event == Event::object_start || event == Event::array_start) {
+        if (depth > 2) fail("the header is nested deeper than a tensor's description");
+        keys.resize(static_cast<std::size_t>(depth) + 1);
+        keys.back().clear();
+      } else if (event == Event::key) {
+        const auto key = parsed.get<std::string>();
+        const auto level = static_cast<std::size_t>(depth) - 1;
+        if (!keys.at(level).insert(key).second) {
+          fail(fmt::format("the header has \"{}\" twice, expected every name once", key));
+        }
+        if (level == 0) names_.push_back(key);
+      }
+      return true;
+    };
+    try {
+      return Json::parse(text.begin(), text.end(), watch);
+    } catch (const Json::parse_error& e) {
+      const auto offset = 8 + std::min<std::uint64_t>(e.byte, text.size());
+      fail(fmt::format("byte {}: the header is not JSON ({})", offset, e.what()));
+    } catch (const Json::out_of_range& e) {
+      fail(fmt::format("byte 8: the header holds a number out of range ({})", e.what()));
+    }
+  }
+
+  std::map<std::string, std::string> read_metadata(const Json& entry) const {
+    if (!entry.is_object()) fail("\"__metadata__\": expected an object of texts");
+    std::map<std::string, std::string> metadata;
+    for (const auto& [key, value] : entry.items()) {
+      if (!value.is_string()) fail(fmt::format("\"__metadata__\": \"{}\": expected a text", key));
+      metadata[key] = value.get<std::string>();
+    }
+    return metadata;
+  }
+
+  const Json& field(const std::string& name, const Json& entry, const char* key) const {
+    const auto it = entry.find(key);
+    if (it == entry.end()) fail_tensor(name, fmt::format("expected \"{}\"", key));
+    return *it;
+  }
+
+  DType read_type(const std::string& name, const Json& entry) const {
+    const Json& value = field(name, entry, "dtype");
+    if (value.is_string()) {
+      for (const auto& [type, text] : kTypes) {
+        if (value.get_ref<const std::string&>() == text) return type;
+      }
+    }
+    fail_tensor(name, fmt::format("unknown dtype {}, expected F32, F64, BF16, I32, I64, U8 or BOOL",
+                                  value.dump(-1, ' ', false, Json::error_handler_t::replace)));
+  }
+
+  std::uint64_t read_count(const std::string& name, const Json& value, const char* key) const {
+    if (!value.is_number_unsigned()) {
+      fail_tensor(name, fmt::format("\"{}\": expected whole numbers from 0, found {}", key,
+                                    value.dump(-1, ' ', false, Json::error_handler_t::replace)));
+    }
+    return value.get<std::uint64_t>();
+  }
+
+  // Also the number of bytes, checked against overflow.
+  Shape read_shape(const std::string& name, const Json& entry, DType dtype,
+                   std::uint64_t& bytes) const {
+    const Json& value = field(name, entry, "shape");
+    if (!value.is_array()) fail_tensor(name, "\"shape\": expected a list");
+    Shape shape;
+    bytes = size_of(dtype);
+    std::uint64_t nonzero = bytes;  // the product without zeros: no extent may overflow it
+    for (const auto& extent : value) {
+      const std::uint64_t n = read_count(name, extent, "shape");
+      constexpr auto limit = static_cast<std::uint64_t>(INT64_MAX);
+      if (n > limit || (n != 0 && nonzero > limit / n)) {
+        fail_tensor(name, fmt::format("shape {} is too large: its product overflows 63 bits",
+                                      value.dump()));
+      }
+      bytes *= n;
+      if (n != 0) nonzero *= n;
+      shape.push_back(static_cast<std::int64_t>(n));
+    }
+    return shape;
+  }
+
+  Array read_tensor(const std::string& name, const Json& entry) {
+    if (!entry.is_object()) fail_tensor(name, "expected an object with dtype, shape, data_offsets");
+    const DType dtype = read_type(name, entry);
+    std::uint64_t bytes = 0;
+    Shape shape = read_shape(name, entry, dtype, bytes);
+    const Json& offsets = field(name, entry, "data_offsets");
+    if (!offsets.is_array() || offsets.size() != 2) {
+      fail_tensor(name, "\"data_offsets\": expected [begin, end]");
+    }
+    const auto begin = read_count(name, offsets[0], "data_offsets");
+    const auto end = read_count(name, offsets[1], "data_offsets");
+    if (begin > end || end > buffer_.size()) {
+      fail_tensor(name, fmt::format("data_offsets [{}, {}] are outside of the {} bytes of data",
+                                    begin, end, buffer_.size()));
+    }
+    if (end - begin != bytes) {
+      fail_tensor(name,
+                  fmt::format("data_offsets [{}, {}] hold {} bytes, expected {} for {} {}", begin,
+                              end, end - begin, bytes, name_of(dtype), to_string(shape)));
+    }
+    spans_.push_back({begin, end, name});
+    Array array(dtype, std::move(shape));
+    if (bytes > 0) std::memcpy(array.raw(), buffer_.data() + begin, bytes);
+    if (dtype == DType::boolean) check_booleans(name, array);
+    return array;
+  }
+
+  // Any other byte in a bool is undefined behaviour where it is read.
+  void check_booleans(const std::string& name, const Array& array) const {
+    for (std::size_t i = 0; i < array.bytes(); ++i) {
+      const auto byte = static_cast<unsigned>(array.raw()[i]);
+      if (byte > 1) {
+        fail_tensor(name, fmt::format("element {} is byte {}, expected 0 or 1", i, byte));
+      }
+    }
+  }
+
+  // The tensors must tile the buffer: no overlap, no hole, nothing after the last.
+  void check_cover() {
+    std::sort(spans_.begin(), spans_.end(), [](const Span& a, const Span& b) {
+      return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+    });
+    std::uint64_t at = 0;
+    for (const auto& span : spans_) {
+      if (span.begin < at) {
+        fail_tensor(span.name, fmt::format("begins at {}, inside of another tensor that ends at {}",
+                                           span.begin, at));
+      }
+      if (span.begin > at) {
+        fail_tensor(span.name, fmt::format("begins at {}, expected {}: no holes", span.begin, at));
+      }
+      at = span.end;
+    }
+    if (at != buffer_.size()) {
+      fail(fmt::format("the tensors end at byte {} of the data, expected {}: nothing may follow",
+                       at, buffer_.size()));
+    }
+  }
+
+  std::string_view bytes_, buffer_;
+  const std::string& where_;
+  std::vector<std::string> names_;
+  std::vector<Span> spans_;
+};
+
+}  // namespace
+
+const Array* TensorFile::find(const std::string& name) const {
+  for (const auto& [key, array] : tensors) {
+    if (key == name) return &array;
+  }
+  return nullptr;
+}
+
+const Array& TensorFile::at(const std::string& name, const std::string& where) const {
+  if (const Array* array = find(name)) return *array;
+  std::vector<std::string> names;
+  for (const auto& [key, array] : tensors) names.push_back(key);
+  throw Error(ErrorKind::data, fmt::format("no tensor is called \"{}\"", name), where,
+              names.empty() ? "the file has none" : did_you_mean(name, names));
+}
+
+std::string encode(const TensorFile& file) {
+  // Wide elements first, so that each begins at a multiple of its size without padding.
+  std::vector<std::size_t> order(file.tensors.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return size_of(file.tensors[a].second.dtype()) > size_of(file.tensors[b].second.dtype());
+  });
+  std::vector<std::size_t> begins(order.size());
+  std::size_t total = 0;
+  for (const auto i : order) {
+    begins[i] = total;
+    total += file.tensors[i].second.bytes();
+  }
+
+  // Invalid UTF-8 becomes U+FFFD rather than an unreadable file.
+  const auto dump = [](const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  };
+  std::string text = "{";
+  if (!file.metadata.empty()) text += fmt::format("\"{}\":{},", kMetadata, dump(file.metadata));
+  std::set<std::string> names{std::string(kMetadata)};
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const auto& [name, array] = file.tensors[i];
+    if (!names.insert(name).second) {
+      throw Error(ErrorKind::internal, "two tensors of one name, or a reserved one", name);
+    }
+    text += fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}},)", dump(name),
+                        type_name(array.dtype()), fmt::join(array.shape().dims(), ","), begins[i],
+                        begins[i] + array.bytes());
+  }
+  if (text.back() == ',') text.pop_back();
+  text += '}';
+  text.resize(align_up(text.size(), 8), ' ');
+
+  const std::uint64_t length = text.size();
+  std::string out(8 + text.size() + total, '\0');
+  std::memcpy(out.data(), &length, 8);
+  std::memcpy(out.data() + 8, text.data(), text.size());
+  for (const auto i : order) {
+    const Array& array = file.tensors[i].second;
+    if (array.bytes() > 0) {
+      std::memcpy(out.data() + 8 + text.size() + begins[i], array.raw(), array.bytes());
+    }
+  }
+  return out;
+}
+
+TensorFile decode(std::string_view bytes, const std::string& where) {
+  return Decoder(bytes, where).decode();
+}
+
+TensorFile load_safetensors(const std::string& path) { return decode(read_file(path), path); }
+
+void save_safetensors(const std::string& path, const TensorFile& file) {
+  write_file_atomic(path, encode(file));
+}
+
+}  // namespace descent::io

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Coefficients of eltwise_math-inl.h: weighted least squares on Chebyshev nodes in 60 digits,
+iteratively reweighted towards the minimax fit (Lawson). Prints C++ lists, lowest power first."""
+from mpmath import mp, mpf, cos, pi, matrix, qr_solve, expm1, exp, log, erf, erfc, sqrt, nstr
+
+mp.dps = 60
+
+
+def fit(f, lo, hi, degree, weight, rounds=15):
+    """Minimises max |weight(x) (p(x) - f(x))| on [lo, hi]; returns (coefficients, that maximum)."""
+    lo, hi = mpf(lo), mpf(hi)
+    count = 4 * (degree + 1) + 9
+    x = [(lo + hi) / 2 + (hi - lo) / 2 * cos(pi * (2 * i + 1) / (2 * count)) for i in range(count)]
+    w, y, lawson = [weight(v) for v in x], [f(v) for v in x], [mpf(1)] * count
+    for _ in range(rounds):
+        a, b = matrix(count, degree + 1), matrix(count, 1)
+        for i in range(count):
+            scale = w[i] * sqrt(lawson[i])
+            b[i] = y[i] * scale
+            for k in range(degree + 1):
+                a[i, k] = x[i] ** k * scale
+        c = qr_solve(a, b)[0]
+        error = [abs(w[i] * (sum(c[k] * x[i] ** k for k in range(degree + 1)) - y[i])) for i in range(count)]
+        lawson = [l * e for l, e in zip(lawson, error)]
+        total = sum(lawson) / count
+        lawson = [l / total for l in lawson]
+    return [c[k] for k in range(degree + 1)], max(error)
+
+
+def show(name, result):
+    coefficients, error = result
+    print(f"// {name}: error {nstr(error, 3)}")
+    print(", ".join(nstr(c, 18) for c in coefficients) + "\n")
+
+
+# exp(r) = 1 + r + r^2 q(r) on |r| <= ln2 / 2, error relative to expm1(r).
+q = lambda r: (expm1(r) - r) / r**2
+half_ln2 = log(mpf(2)) / 2 * mpf("1.001")
+for bits, degree in ((32, 4), (64, 9)):
+    show(f"exp {bits}", fit(q, -half_ln2, half_ln2, degree, lambda r: r**2 / expm1(r)))
+
+# log(1 + f) = f - f^2/2 + s (f^2/2 + z L(z)), s = f / (2 + f), z = s^2, |s| <= 3 - 2 sqrt 2.
+def tail(z):
+    s = sqrt(z)
+    return (log((1 + s) / (1 - s)) / s - 2) / z
+s_max = (sqrt(mpf(2)) - 1) / (sqrt(mpf(2)) + 1) * mpf("1.001")
+for bits, degree in ((32, 3), (64, 6)):
+    show(f"log {bits}", fit(tail, mpf("1e-12"), s_max**2, degree, lambda z: z))
+
+# erf(x) = x + x p(x^2) on |x| <= 1; erf(t) = 1 - exp(-t p(t)) beyond, error absolute in erf.
+for bits, degree, edge, end in ((32, 6, 1, 4), (64, 12, 1, 6)):
+    show(f"erf near {bits}", fit(lambda z: erf(sqrt(z)) / sqrt(z) - 1, mpf("1e-12"), edge * edge, degree, lambda z: mpf(1)))
+for bits, degree, end in ((32, 7, 4), (64, 19, 6)):
+    show(f"erf far {bits}", fit(lambda t: -log(erfc(t)) / t, 1, end, degree, lambda t: t * erfc(t)))

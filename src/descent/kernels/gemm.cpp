@@ -1,0 +1,235 @@
+#include "descent/kernels/gemm.h"
+
+#include <algorithm>
+
+#include "descent/kernels/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "descent/kernels/gemm.cpp"
+#include "hwy/foreach_target.h"
+// After foreach_target.h: it decides what these mean.
+#include "descent/kernels/partial-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace descent::kernels::HWY_NAMESPACE {
+
+// A block of c in registers: 6 rows of 2 vectors leave room for b and a in 16 registers and hide
+// the latency of multiply-add.
+constexpr int kRows = 6, kVectors = 2;
+
+// Element (i, j) at data[i * row + j * column].
+template <class T>
+struct View {
+  const T* data;
+  std::int64_t row, column;
+};
+
+// c[Rows, cols] (=, or += if Accumulate) a[Rows, k] b[k, cols]; `last` elements of the last vector.
+template <bool Accumulate, int Rows, int Vectors, class T>
+HWY_INLINE void Block(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
+                      std::int64_t k, std::size_t last) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const std::size_t lanes = hn::Lanes(d);
+  const bool whole = last == lanes;
+  V sum[Rows][Vectors];
+#pragma GCC unroll 8
+  for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) {
+      sum[i][v] = hn::Zero(d);
+      if constexpr (Accumulate) {
+        const T* p = c + i * c_row + static_cast<std::int64_t>(v * lanes);
+        sum[i][v] = v + 1 < Vectors || whole ? hn::LoadU(d, p) : LoadSome(d, p, last);
+      }
+    }
+  }
+  for (std::int64_t l = 0; l < k; ++l) {
+    V row[Vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) {
+      const T* p = b + l * b_row + static_cast<std::int64_t>(v * lanes);
+      row[v] = v + 1 < Vectors || whole ? hn::LoadU(d, p) : LoadSome(d, p, last);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i) {
+      const V x = hn::Set(d, a.data[i * a.row + l * a.column]);
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) sum[i][v] = hn::MulAdd(x, row[v], sum[i][v]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) {
+      T* p = c + i * c_row + static_cast<std::int64_t>(v * lanes);
+      if (v + 1 < Vectors || whole) {
+        hn::StoreU(sum[i][v], d, p);
+      } else {
+        StoreSome(sum[i][v], d, p, last);
+      }
+    }
+  }
+}
+
+// The same for m rows, in blocks of kRows and a rest.
+template <bool Accumulate, int Vectors, class T>
+HWY_NOINLINE void Column(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
+                         std::int64_t m, std::int64_t k, std::size_t last) {
+  for (; m >= kRows; m -= kRows, a.data += kRows * a.row, c += kRows * c_row) {
+    Block<Accumulate, kRows, Vectors>(a, b, b_row, c, c_row, k, last);
+  }
+  if (m >= 4) {
+    Block<Accumulate, 4, Vectors>(a, b, b_row, c, c_row, k, last);
+    m -= 4, a.data += 4 * a.row, c += 4 * c_row;
+  }
+  if (m >= 2) {
+    Block<Accumulate, 2, Vectors>(a, b, b_row, c, c_row, k, last);
+    m -= 2, a.data += 2 * a.row, c += 2 * c_row;
+  }
+  if (m == 1) Block<Accumulate, 1, Vectors>(a, b, b_row, c, c_row, k, last);
+}
+
+template <class T>
+View<T> ViewOfA(const GemmShape& s, const T* a) {
+  return s.transpose_a ? View<T>{a, 1, s.m} : View<T>{a, s.k, 1};
+}
+
+template <class T>
+void SmallRows(const GemmShape& s, const T* a, const T* b, T* c, T*) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  const View<T> view = ViewOfA(s, a);
+  std::int64_t j = 0;
+  for (; s.n - j > lanes; j += kVectors * lanes) {
+    const auto last = static_cast<std::size_t>(std::min(lanes, s.n - j - lanes));
+    Column<false, kVectors>(view, b + j, s.n, c + j, s.n, s.m, s.k, last);
+  }
+  if (j < s.n) {
+    Column<false, 1>(view, b + j, s.n, c + j, s.n, s.m, s.k, static_cast<std::size_t>(s.n - j));
+  }
+}
+
+// Rows x Columns scalar products of rows of a and rows of b.
+template <int Rows, int Columns, class T>
+HWY_INLINE void Dots(const T* a, const T* b, T* c, std::int64_t k, std::int64_t c_row) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  V sum[Rows][Columns];
+#pragma GCC unroll 8
+  for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < Columns; ++j) sum[i][j] = hn::Zero(d);
+  }
+  for (std::int64_t l = 0; l < k; l += lanes) {
+    const auto count = static_cast<std::size_t>(std::min(lanes, k - l));
+    V y[Columns];
+#pragma GCC unroll 8
+    for (int j = 0; j < Columns; ++j) y[j] = LoadSome(d, b + j * k + l, count);
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i) {
+      const V x = LoadSome(d, a + i * k + l, count);
+#pragma GCC unroll 8
+      for (int j = 0; j < Columns; ++j) sum[i][j] = hn::MulAdd(x, y[j], sum[i][j]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < Columns; ++j) c[i * c_row + j] = hn::GetLane(hn::SumOfLanes(d, sum[i][j]));
+  }
+}
+template <int Rows, class T>
+HWY_INLINE void DotRow(const T* a, const T* b, T* c, std::int64_t k, std::int64_t n) {
+  std::int64_t j = 0;
+  for (; j + 4 <= n; j += 4) Dots<Rows, 4>(a, b + j * k, c + j, k, n);
+  for (; j < n; ++j) Dots<Rows, 1>(a, b + j * k, c + j, k, n);
+}
+template <class T>
+void SmallDots(const GemmShape& s, const T* a, const T* b, T* c, T* scratch) {
+  if (s.transpose_a) {
+    for (std::int64_t i = 0; i < s.m; ++i) {
+      for (std::int64_t l = 0; l < s.k; ++l) scratch[i * s.k + l] = a[l * s.m + i];
+    }
+    a = scratch;
+  }
+  std::int64_t i = 0;
+  for (; i + 4 <= s.m; i += 4) DotRow<4>(a + i * s.k, b, c + i * s.n, s.k, s.n);
+  for (; i < s.m; ++i) DotRow<1>(a + i * s.k, b, c + i * s.n, s.k, s.n);
+}
+
+constexpr std::int64_t kDepth = 256;  // rows of a panel of b: 32 KiB of float64
+
+template <class T>
+void Panels(const GemmShape& s, const T* a, const T* b, T* c, T* panel) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  const std::int64_t width = kVectors * lanes;
+  for (std::int64_t l = 0; l < s.k; l += kDepth) {
+    const std::int64_t depth = std::min(kDepth, s.k - l);
+    View<T> view = ViewOfA(s, a);
+    view.data += l * view.column;
+    for (std::int64_t j = 0; j < s.n; j += width) {
+      const std::int64_t cols = std::min(width, s.n - j);
+      const std::int64_t row = s.transpose_b ? 1 : s.n, column = s.transpose_b ? s.k : 1;
+      const T* from = b + l * row + j * column;
+      for (std::int64_t q = 0; q < depth; ++q) {
+        for (std::int64_t p = 0; p < cols; ++p) panel[q * width + p] = from[q * row + p * column];
+      }
+      const bool two = cols > lanes;
+      const auto last = static_cast<std::size_t>(two ? cols - lanes : cols);
+      const auto run = l == 0 ? (two ? &Column<false, kVectors, T> : &Column<false, 1, T>)
+                              : (two ? &Column<true, kVectors, T> : &Column<true, 1, T>);
+      run(view, panel, width, c + j, s.n, s.m, depth, last);
+    }
+  }
+}
+
+const GemmFunctions* Functions() {
+  static constexpr GemmFunctions functions = {&SmallRows<float>,  &SmallDots<float>,
+                                              &Panels<float>,     &SmallRows<double>,
+                                              &SmallDots<double>, &Panels<double>};
+  return &functions;
+}
+
+}  // namespace descent::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace descent::kernels {
+namespace {
+HWY_EXPORT(Functions);
+template <class T>
+void Nothing(const GemmShape& s, const T*, const T*, T* c, T*) {
+  std::fill_n(c, s.m * s.n, T{});
+}
+}  // namespace
+
+template <class T>
+Gemm<T> small_gemm(const GemmShape& s) {
+  static const auto* const f = HWY_DYNAMIC_DISPATCH(Functions)();
+  if (s.k == 0) return {&Nothing<T>, 0};
+  const std::int64_t scratch = s.transpose_a && s.transpose_b ? s.m * s.k : 0;
+  if constexpr (sizeof(T) == 4)
+    return {s.transpose_b ? f->dots32 : f->rows32, scratch};
+  else
+    return {s.transpose_b ? f->dots64 : f->rows64, scratch};
+}
+template <class T>
+Gemm<T> panel_gemm(const GemmShape& s) {
+  static const auto* const f = HWY_DYNAMIC_DISPATCH(Functions)();
+  if (s.k == 0) return {&Nothing<T>, 0};
+  // A panel's width on the widest target: two vectors of at most 64 bytes.
+  const std::int64_t scratch =
+      HWY_NAMESPACE::kDepth * 2 * 64 / static_cast<std::int64_t>(sizeof(T));
+  if constexpr (sizeof(T) == 4)
+    return {f->panels32, scratch};
+  else
+    return {f->panels64, scratch};
+}
+template Gemm<float> small_gemm(const GemmShape&);
+template Gemm<double> small_gemm(const GemmShape&);
+template Gemm<float> panel_gemm(const GemmShape&);
+template Gemm<double> panel_gemm(const GemmShape&);
+}  // namespace descent::kernels
+#endif

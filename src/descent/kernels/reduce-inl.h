@@ -1,0 +1,189 @@
+// Reductions of rows and columns. Which numbers are combined in which order depends on the shape
+// only, not on the target: a row is summed in interleaved lanes, their number whatever a vector
+// holds; a column in blocks of rows; blocks in pairs. Included once per target.
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+#include "descent/kernels/partial-inl.h"
+#include "hwy/highway.h"
+
+#if defined(DESCENT_REDUCE_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef DESCENT_REDUCE_INL_H
+#undef DESCENT_REDUCE_INL_H
+#else
+#define DESCENT_REDUCE_INL_H
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace descent::kernels::HWY_NAMESPACE {
+
+struct Sum {
+  template <class T>
+  static constexpr T start() {
+    return T{0};
+  }
+  template <class T>
+  static HWY_INLINE T apply(T a, T b) {
+    if constexpr (std::is_integral_v<T>) {  // wraps around
+      using U = std::make_unsigned_t<T>;
+      return static_cast<T>(static_cast<U>(a) + static_cast<U>(b));
+    } else {
+      return a + b;
+    }
+  }
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE V apply(D, V a, V b) {
+    return hn::Add(a, b);
+  }
+};
+// Largest or smallest; NaN stays, on whichever side it comes.
+template <bool Largest>
+struct Extreme {
+  template <class T>
+  static constexpr T start() {
+    using L = std::numeric_limits<T>;
+    if (Largest) return L::has_infinity ? -L::infinity() : L::lowest();
+    return L::has_infinity ? L::infinity() : L::max();
+  }
+  template <class T>
+  static HWY_INLINE T apply(T a, T b) {
+    return (Largest ? a > b : a < b) || a != a ? a : b;
+  }
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE V apply(D, V a, V b) {
+    const auto first = Largest ? hn::Gt(a, b) : hn::Lt(a, b);
+    if constexpr (std::is_integral_v<hn::TFromD<D>>) return hn::IfThenElse(first, a, b);
+    return hn::IfThenElse(hn::Or(first, hn::Ne(a, a)), a, b);
+  }
+};
+
+template <class T>
+constexpr std::size_t kLanes = 256 / sizeof(T);  // interleaved partial results of a row
+template <class T>
+constexpr std::int64_t kRowBlock = 32 * kLanes<T>;  // elements of a row combined lane by lane
+constexpr std::int64_t kColumnBlock = 32;           // rows combined one after the other
+constexpr std::int64_t kChunk = 128;                // columns at a time
+
+template <class T>
+using LaneTag = hn::CappedTag<T, kLanes<T>>;
+
+// LoadSome with `start` in the missing lanes.
+template <class Op, class D, class T>
+HWY_INLINE hn::Vec<D> LoadPadded(D d, const T* p, std::size_t count) {
+  const auto v = LoadSome(d, p, count);
+  if constexpr (std::is_same_v<Op, Sum>) return v;
+  return hn::IfThenElse(hn::FirstN(d, count), v, hn::Set(d, Op::template start<T>()));
+}
+
+// The lanes in a tree: j with j + half, and so on down to one.
+template <class Op, class T>
+HWY_INLINE T Fold(T* lanes, std::size_t count) {
+  for (std::size_t half = count / 2; half > 0; half /= 2) {
+    for (std::size_t j = 0; j < half; ++j) lanes[j] = Op::apply(lanes[j], lanes[j + half]);
+  }
+  return lanes[0];
+}
+
+// n <= kRowBlock elements.
+template <class Op, class T>
+HWY_INLINE T RowBlock(const T* x, std::size_t n) {
+  const LaneTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  constexpr std::size_t width = hn::MaxLanes(d), parts = kLanes<T> / width;
+  HWY_ALIGN T lanes[kLanes<T>];
+  const V start = hn::Set(d, Op::template start<T>());
+  if (n <= width) {  // the lanes behind are all `start` and change nothing
+    hn::Store(Op::apply(d, start, LoadPadded<Op>(d, x, std::max<std::size_t>(n, 1))), d, lanes);
+    if (n == 0) return Op::template start<T>();
+    return Fold<Op>(lanes, width);
+  }
+  V part[parts];
+#pragma GCC unroll 16
+  for (std::size_t p = 0; p < parts; ++p) part[p] = start;
+  std::size_t i = 0;
+  for (; i + kLanes<T> <= n; i += kLanes<T>) {
+#pragma GCC unroll 16
+    for (std::size_t p = 0; p < parts; ++p) {
+      part[p] = Op::apply(d, part[p], hn::LoadU(d, x + i + p * width));
+    }
+  }
+#pragma GCC unroll 16
+  for (std::size_t p = 0; p < parts; ++p) {
+    if (i + p * width < n) {
+      const std::size_t count = std::min(width, n - i - p * width);
+      part[p] = Op::apply(d, part[p], LoadPadded<Op>(d, x + i + p * width, count));
+    }
+    hn::Store(part[p], d, lanes + p * width);
+  }
+  return Fold<Op>(lanes, kLanes<T>);
+}
+
+// The largest power of two times `block` below n: where pairwise reduction cuts.
+inline std::int64_t Cut(std::int64_t n, std::int64_t block) {
+  std::int64_t cut = block;
+  while (2 * cut < n) cut *= 2;
+  return cut;
+}
+
+template <class Op, class T>
+T Row(const T* x, std::int64_t n) {
+  if (n <= kRowBlock<T>) return RowBlock<Op>(x, static_cast<std::size_t>(n));
+  const std::int64_t cut = Cut(n, kRowBlock<T>);
+  const T left = Row<Op>(x, cut);
+  return Op::apply(left, Row<Op>(x + cut, n - cut));
+}
+
+// out[j] = reduction over i of x[i * inner + j], j < width <= kChunk, n <= kColumnBlock rows.
+template <class Op, class T>
+HWY_INLINE void ColumnBlock(const T* x, T* out, std::int64_t n, std::int64_t inner,
+                            std::int64_t width) {
+  const LaneTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t j = 0; j < width; j += lanes) {
+    const auto count = static_cast<std::size_t>(std::min(lanes, width - j));
+    const T* p = x + j;
+    V sum = hn::Set(d, Op::template start<T>());
+    std::int64_t i = 0;
+    for (; i + 4 <= n; i += 4, p += 4 * inner) {
+      const V low = Op::apply(d, LoadSome(d, p, count), LoadSome(d, p + inner, count));
+      const V high =
+          Op::apply(d, LoadSome(d, p + 2 * inner, count), LoadSome(d, p + 3 * inner, count));
+      sum = Op::apply(d, sum, Op::apply(d, low, high));
+    }
+    for (; i < n; ++i, p += inner) sum = Op::apply(d, sum, LoadSome(d, p, count));
+    StoreSome(sum, d, out + j, count);
+  }
+}
+
+template <class Op, class T>
+void Columns(const T* x, T* out, std::int64_t n, std::int64_t inner, std::int64_t width) {
+  if (n <= kColumnBlock) return ColumnBlock<Op>(x, out, n, inner, width);
+  const std::int64_t cut = Cut(n, kColumnBlock);
+  T right[kChunk];
+  Columns<Op>(x, out, cut, inner, width);
+  Columns<Op>(x + cut * inner, right, n - cut, inner, width);
+  for (std::int64_t j = 0; j < width; ++j) out[j] = Op::apply(out[j], right[j]);
+}
+
+template <class Op, class T>
+void Reduce(const void* vx, void* vout, std::int64_t outer, std::int64_t n, std::int64_t inner) {
+  const auto* x = static_cast<const T*>(vx);
+  auto* out = static_cast<T*>(vout);
+  if (inner == 1) {
+    for (std::int64_t i = 0; i < outer; ++i) out[i] = Row<Op>(x + i * n, n);
+    return;
+  }
+  for (std::int64_t i = 0; i < outer; ++i, x += n * inner, out += inner) {
+    for (std::int64_t j = 0; j < inner; j += kChunk) {
+      Columns<Op>(x + j, out + j, n, inner, std::min(kChunk, inner - j));
+    }
+  }
+}
+
+}  // namespace descent::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,88 @@
+#include "descent/kernels/reduce.h"
+
+#include <fmt/format.h>
+
+#include "descent/base/error.h"
+#include "descent/kernels/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "descent/kernels/reduce.cpp"
+#include "hwy/foreach_target.h"
+// After foreach_target.h: it decides what these mean.
+#include "descent/kernels/reduce-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace descent::kernels::HWY_NAMESPACE {
+
+template <class T>
+ReduceFn ReduceOf(Reduction kind) {
+  if (kind == Reduction::sum) return &Reduce<Sum, T>;
+  return kind == Reduction::max ? &Reduce<Extreme<true>, T> : &Reduce<Extreme<false>, T>;
+}
+ReduceFn FindReduce(Reduction kind, DType dtype) {
+  switch (dtype) {
+    case DType::float32:
+      return ReduceOf<float>(kind);
+    case DType::float64:
+      return ReduceOf<double>(kind);
+    case DType::int32:
+      return ReduceOf<std::int32_t>(kind);
+    case DType::int64:
+      return ReduceOf<std::int64_t>(kind);
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace descent::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace descent::kernels {
+namespace {
+HWY_EXPORT(FindReduce);
+
+template <class T>
+void arg_max_of(const T* x, std::int64_t* out, std::int64_t outer, std::int64_t n,
+                std::int64_t inner) {
+  for (std::int64_t o = 0; o < outer; ++o) {
+    for (std::int64_t j = 0; j < inner; ++j) {
+      const T* column = x + o * n * inner + j;
+      std::int64_t best = 0;
+      T largest = column[0];
+      for (std::int64_t i = 1; i < n && largest == largest; ++i) {
+        const T value = column[i * inner];
+        if (!(value <= largest)) {  // larger, or NaN
+          largest = value;
+          best = i;
+        }
+      }
+      out[o * inner + j] = best;
+    }
+  }
+}
+}  // namespace
+
+ReduceFn reduce_kernel(Reduction kind, DType dtype) {
+  return HWY_DYNAMIC_DISPATCH(FindReduce)(kind, dtype);
+}
+
+void arg_max(const void* x, std::int64_t* out, std::int64_t outer, std::int64_t n,
+             std::int64_t inner, DType dtype) {
+  switch (dtype) {
+    case DType::float32:
+      return arg_max_of(static_cast<const float*>(x), out, outer, n, inner);
+    case DType::float64:
+      return arg_max_of(static_cast<const double*>(x), out, outer, n, inner);
+    case DType::int32:
+      return arg_max_of(static_cast<const std::int32_t*>(x), out, outer, n, inner);
+    case DType::int64:
+      return arg_max_of(static_cast<const std::int64_t*>(x), out, outer, n, inner);
+    default:
+      throw Error(ErrorKind::usage, fmt::format("[arg_max] has no kernel for {}", name_of(dtype)));
+  }
+}
+
+}  // namespace descent::kernels
+#endif

@@ -1,0 +1,49 @@
+// Reductions and data movement on dense row-major arrays. Sums run in a fixed order that depends on
+// the shape only (pairwise over blocks), so that threads never change a bit.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "descent/base/dtype.h"
+#include "descent/base/shape.h"
+
+namespace descent::kernels {
+
+enum class Reduction { sum, max, min };
+
+// x viewed as [outer, n, inner] is reduced over n to [outer, inner]. float32 sums accumulate in
+// float32, pairwise over blocks of rows (inner > 1) or over vector lanes and blocks (inner == 1).
+// Types: float32, float64, int32, int64. NaN propagates through max and min.
+using ReduceFn = void (*)(const void* x, void* out, std::int64_t outer, std::int64_t n,
+                          std::int64_t inner);
+ReduceFn reduce_kernel(Reduction kind, DType dtype);
+
+// Index (int64) of the largest (smallest) of each row of n, the first of equals; NaN counts as
+// largest.
+void arg_max(const void* x, std::int64_t* out, std::int64_t outer, std::int64_t n,
+             std::int64_t inner, DType dtype);
+
+// out (dense, of `out_shape`) [i] = x[offset + sum_k i_k strides_k], strides in elements of
+// `element_bytes` bytes: transposes, slices and broadcasts. Copies runs at once where the last
+// stride is 1, and tiles 2-D transposes.
+void strided_copy(const void* x, void* out, const Shape& out_shape,
+                  const std::vector<std::int64_t>& strides, std::int64_t offset,
+                  std::size_t element_bytes);
+// The reverse: out[offset + sum_k i_k strides_k] = x (dense, of `x_shape`): pads and
+// concatenations.
+void strided_store(const void* x, void* out, const Shape& x_shape,
+                   const std::vector<std::int64_t>& strides, std::int64_t offset,
+                   std::size_t element_bytes);
+
+// out[i, :] = table[index[i], :], rows of `row` elements; and out[index[i], :] += g[i, :] into a
+// zeroed table, in order of i. The caller has checked that indices are in range.
+void gather_rows(const void* table, const std::int64_t* index, void* out, std::int64_t count,
+                 std::int64_t row, DType dtype);
+void scatter_add_rows(const void* g, const std::int64_t* index, void* out, std::int64_t count,
+                      std::int64_t row, DType dtype);
+
+// Uniform floats on [0, 1): element i of stream `stream` of `key` (Philox; base/random.h).
+void random_uniform(std::uint64_t key, std::uint64_t stream, std::int64_t first, std::int64_t n,
+                    void* out, DType dtype);
+
+}  // namespace descent::kernels

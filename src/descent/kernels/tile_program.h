@@ -1,0 +1,83 @@
+// A fused chain of elementwise operations with their broadcasts, run over tiles that stay in L1:
+// memory is read once and written once, however long the chain. Portable, no compiler at run time.
+// Each instruction rounds to its type, so the result equals the unfused operations bit for bit.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "descent/base/shape.h"
+#include "descent/kernels/broadcast_pattern.h"
+#include "descent/kernels/eltwise.h"
+
+namespace descent::kernels {
+
+class TileProgram {
+ public:
+  static constexpr std::int64_t kTile = 1024;  // elements; 4 KiB of float32
+
+  struct Input {
+    DType dtype;
+    Shape shape;  // broadcastable to the program's shape
+  };
+  // operand numbers: inputs first (0 .. inputs-1), then one number per instruction's result.
+  struct Instruction {
+    bool is_cast = false;  // then from -> dtype, and code is not used
+    Eltwise code = Eltwise::add;
+    DType dtype = DType::float32;  // of operands and result (of the result for a cast)
+    DType from = DType::float32;
+    std::array<int, 3> in{-1, -1, -1};
+  };
+
+  // outputs: operand numbers to be written to memory, dense, each of the program's shape.
+  TileProgram(Shape shape, std::vector<Input> inputs, std::vector<Instruction> instructions,
+              std::vector<int> outputs);
+
+  std::int64_t size() const { return size_; }
+  // Bytes of scratch that run() needs (tiles of temporaries and of materialised broadcasts).
+  std::size_t scratch_bytes() const { return scratch_bytes_; }
+  // Computes elements [begin, end) of the row-major output; begin is a multiple of kTile. An output
+  // may be the same memory as an input of the same type and the full shape. Never allocates.
+  void run(const void* const* in, void* const* out, void* scratch, std::int64_t begin,
+           std::int64_t end) const;
+
+ private:
+  // Where tiles lie. run() keeps one address per slot in its scratch.
+  enum class SlotKind : std::uint8_t { input, output, periodic, filled, tile };
+  struct Slot {
+    SlotKind kind = SlotKind::tile;
+    int index = 0;               // of the input or output
+    std::int64_t tile_step = 0;  // bytes from one tile to the next (input, output)
+    std::size_t offset = 0;      // in scratch (periodic, filled, tile)
+  };
+  struct Step {
+    EltwiseFn function = nullptr;  // or
+    CastFn cast = nullptr;
+    std::array<std::uint32_t, 3> in{};  // slots
+    std::uint32_t out = 0;
+  };
+  struct Layout {
+    std::vector<Slot> slots;
+    std::vector<Step> steps;
+    std::size_t bytes = 0;
+  };
+  // An input that is still read after an output was written: trouble if they are one memory.
+  struct Hazard {
+    int input, output;
+  };
+  class Planner;
+
+  void prepare(const Layout& layout, const void* const* in, void* const* out, std::byte** at,
+               std::byte* scratch, std::int64_t begin, std::int64_t end) const;
+  void move_to(const Layout& layout, const void* const* in, std::byte** at, std::byte* scratch,
+               std::int64_t begin, std::int64_t count) const;
+
+  std::int64_t size_ = 0;
+  std::size_t scratch_bytes_ = 0;
+  std::vector<BroadcastPattern> patterns_;  // one per input
+  std::vector<Hazard> hazards_;
+  Layout direct_;   // results go to their outputs at once
+  Layout careful_;  // for when a hazard is real: outputs in danger are copied at a tile's end
+};
+
+}  // namespace descent::kernels

@@ -1,0 +1,112 @@
+// Cross-entropy of class labels with the softmax of the outputs, as torch.nn.CrossEntropyLoss:
+//   l = -sum_c q_c v_c log softmax(p)_c,   mean = sum l / sum v_t
+// q: 1 - s at the label t plus s / classes everywhere (label smoothing s: Szegedy et al. 2016);
+// v: class weights. Weighted rows, sum u l / sum u with u = v_t, want each row's l / v_t. A class
+// of weight 0 is left out altogether (PyTorch keeps the smoothed part of its rows in the
+// numerator).
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "descent/base/error.h"
+#include "descent/nn/loss.h"
+#include "descent/nn/registry.h"
+#include "descent/ops/ops.h"
+
+namespace descent::nn {
+namespace {
+
+void check_options(const CrossEntropyOptions& options) {
+  if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1)) {
+    throw Error(ErrorKind::usage,
+                fmt::format("label_smoothing {} must lie between 0 and 1", options.label_smoothing),
+                "cross_entropy");
+  }
+  const auto bad = [](double weight) { return !(weight >= 0 && std::isfinite(weight)); };
+  if (std::ranges::any_of(options.class_weights, bad)) {
+    throw Error(ErrorKind::usage, "class_weights must be at least 0 and finite", "cross_entropy");
+  }
+}
+
+void check_shapes(const Value& prediction, const Value& target,
+                  const std::vector<double>& weights) {
+  const auto& p = prediction.shape();
+  if (p.rank() != 2 || target.rank() != 1 || p[0] != target.shape()[0] ||
+      target.dtype() != DType::int64) {
+    throw Error(ErrorKind::usage,
+                fmt::format("prediction {} and target {} do not fit", to_string(prediction.type()),
+                            to_string(target.type())),
+                {}, "it wants [rows, classes] and class labels int64 [rows]; for numbers use mse");
+  }
+  if (p[1] < 2) {
+    throw Error(ErrorKind::usage,
+                fmt::format("prediction {} has one output", to_string(prediction.type())), {},
+                "use one output a class, or binary_cross_entropy for a single logit");
+  }
+  if (weights.empty() || static_cast<std::int64_t>(weights.size()) == p[1]) return;
+  throw Error(ErrorKind::usage,
+              fmt::format("{} class weights for {} classes", weights.size(), p[1]));
+}
+
+Value as_value(const std::vector<double>& weights, DType dtype) {
+  return constant(Array::from(weights, {static_cast<std::int64_t>(weights.size())}).cast(dtype));
+}
+
+// 1 / w where w is not 0, else 0.
+Value inverse_or_zero(const Value& w) {
+  const Value none = equal_mask(w, zeros_like(w));
+  return (1.0 - none) / (w + none);
+}
+
+}  // namespace
+
+Loss cross_entropy(CrossEntropyOptions options) {
+  check_options(options);
+  Loss loss{.name = "cross_entropy", .classification = true};
+  loss.rows = [options](const Value& prediction, const Value& target) {
+    check_shapes(prediction, target, options.class_weights);
+    const auto classes = prediction.shape()[1];
+    const Value surprise = -log_softmax(prediction);
+    // Selected, not multiplied: a masked class may have a logit of minus infinity.
+    const Value hot = one_hot(target, classes, prediction.dtype());
+    const Value own = sum(where(hot, surprise, zeros_like(surprise)), {1});
+    if (options.label_smoothing == 0) return own;
+    Value spread;
+    if (options.class_weights.empty()) {
+      spread = mean(surprise, {1});
+    } else {
+      const Value weights = as_value(options.class_weights, prediction.dtype());
+      spread = mean(surprise * weights, {1}) * inverse_or_zero(gather(weights, target));
+    }
+    return own * (1 - options.label_smoothing) + spread * options.label_smoothing;
+  };
+  if (!options.class_weights.empty()) {
+    loss.row_weights = [weights = options.class_weights](const Value& target, DType dtype) {
+      return gather(as_value(weights, dtype), target);
+    };
+  }
+  return loss;
+}
+
+void register_cross_entropy(LossRegistry& registry) {
+  registry.add({.name = "cross_entropy",
+                .help = "-log softmax at the class label (torch.nn.CrossEntropyLoss)",
+                .options = {{.key = "label_smoothing",
+                             .type = OptionType::number,
+                             .fallback = 0.0,
+                             .help = "share of probability spread over all classes",
+                             .min = 0,
+                             .max = 1},
+                            {.key = "class_weights",
+                             .type = OptionType::numbers,
+                             .fallback = std::vector<double>{},
+                             .help = "weight of each class; empty: all one",
+                             .min = 0}},
+                .make = [](const Options& options) {
+                  return cross_entropy({.label_smoothing = options.number("label_smoothing"),
+                                        .class_weights = options.numbers("class_weights")});
+                }});
+}
+
+}  // namespace descent::nn

@@ -1,0 +1,231 @@
+#include "descent/nn/module.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "descent/base/error.h"
+#include "descent/ir/value.h"
+
+namespace descent::nn {
+namespace {
+
+std::string joined(const std::string& path, const std::string& name) {
+  return path.empty() ? name : path + "." + name;
+}
+
+// "linear" of "linear(64)".
+std::string kind_of(const Module& module) {
+  const auto text = module.describe();
+  return text.substr(0, text.find('('));
+}
+
+// The same error with its place as "layer 3 (linear)"; an inner layer has already said where.
+Error located(const Error& error, const std::string& path, const Module& module) {
+  const auto plain = "layer " + path;
+  const auto place = (path.empty() ? "model" : plain) + fmt::format(" ({})", kind_of(module));
+  const auto& where = error.where();
+  if (where.empty() || where == plain) {
+    return Error(error.kind(), error.message(), place, error.remedy());
+  }
+  return where.starts_with("layer ") ? error : error.at(place);
+}
+
+// The placeholder of a batch: activations are per shard.
+Value batch_input(Type batch) {
+  batch.per_shard = true;
+  return input(std::move(batch), "batch");
+}
+
+// Parameters and activations of a model on such a batch: integers (tokens) are looked up in
+// float32.
+DType dtype_for(const Type& batch) {
+  return is_floating(batch.dtype) ? batch.dtype : DType::float32;
+}
+
+class Sequential final : public Module {
+ public:
+  explicit Sequential(std::vector<Layer> layers) : layers_(std::move(layers)) {
+    if (std::ranges::find(layers_, nullptr) != layers_.end()) {
+      throw Error(ErrorKind::usage, "a layer is null", "sequential");
+    }
+  }
+
+  Value operator()(Scope& scope, const Value& x) const override {
+    Value y = x;
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      y = call(layers_[i], scope, std::to_string(i), y);
+    }
+    return y;
+  }
+
+  std::string describe() const override {
+    return fmt::format("sequential({} layer{})", layers_.size(), layers_.size() == 1 ? "" : "s");
+  }
+
+  std::vector<std::pair<std::string, Layer>> children() const override {
+    std::vector<std::pair<std::string, Layer>> named;
+    for (const auto& layer : layers_) named.emplace_back(std::to_string(named.size()), layer);
+    return named;
+  }
+
+ private:
+  std::vector<Layer> layers_;
+};
+
+}  // namespace
+
+Scope::Scope(DType dtype) : dtype_(dtype) {}
+
+Scope::Scope(std::map<std::string, Value> bound, bool training, Value key, DType dtype)
+    : dtype_(dtype),
+      describing_(false),
+      training_(training),
+      key_(std::move(key)),
+      bound_(std::move(bound)) {}
+
+Value Scope::parameter(const std::string& name, Shape shape, const Initializer& init, bool decay) {
+  return variable(name, std::move(shape), init, true, decay);
+}
+
+Value Scope::buffer(const std::string& name, Shape shape, const Initializer& init) {
+  return variable(name, std::move(shape), init, false, false);
+}
+
+Value Scope::variable(const std::string& name, Shape shape, const Initializer& init, bool trained,
+                      bool decay) {
+  const auto full = joined(path_, name);
+  return describing_ ? described(full, std::move(shape), init, trained, decay)
+                     : handed_out(full, shape);
+}
+
+Value Scope::described(const std::string& full, Shape shape, const Initializer& init, bool trained,
+                       bool decay) {
+  if (const auto before = bound_.find(full); before != bound_.end()) {
+    if (before->second.shape() == shape) return before->second;
+    throw Error(ErrorKind::usage,
+                fmt::format("\"{}\" is asked for with shape {} and with shape {}", full,
+                            to_string(before->second.shape()), to_string(shape)),
+                {}, "give one of them another name");
+  }
+  const Type type{dtype_, shape, false};
+  variables_.push_back({full, type, init, trained, decay});
+  return bound_[full] = input(type, full);
+}
+
+Value Scope::handed_out(const std::string& full, const Shape& shape) const {
+  const auto found = bound_.find(full);
+  if (found == bound_.end()) {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : bound_) names.push_back(name);
+    throw Error(ErrorKind::usage, fmt::format("nothing is bound to \"{}\"", full), {},
+                names.empty() ? "no names are bound"
+                              : fmt::format("bound names: {}", fmt::join(names, ", ")));
+  }
+  const auto& value = found->second;
+  if (value.shape() == shape) return value;
+  throw Error(ErrorKind::usage,
+              fmt::format("\"{}\" has shape {} where the layer needs {}", full,
+                          to_string(value.shape()), to_string(shape)),
+              {}, "the parameters belong to another model, or its inputs have changed");
+}
+
+void Scope::update_buffer(const std::string& name, Value value) {
+  const auto full = joined(path_, name);
+  const auto buffer = bound_.find(full);
+  if (buffer == bound_.end() || buffer->second.type() != value.type()) {
+    throw Error(ErrorKind::internal,
+                fmt::format("update of \"{}\" with {}, which is no buffer of that type", full,
+                            to_string(value.type())));
+  }
+  if (training_) updated_[full] = std::move(value);
+}
+
+Value Scope::key() const {
+  if (describing_) return input({DType::int64, {}, false}, "key");
+  if (key_) return key_;
+  throw Error(ErrorKind::usage, "a random operation needs a key and none was given", {},
+              "give the Scope an int64 key, or evaluate with training = false");
+}
+
+Value Scope::traced(const Module& module, const Value& x) {
+  const auto row = rows_.size();
+  const auto first = variables_.size();
+  if (describing_) rows_.push_back({path_, module.describe(), {}, 0});
+  try {
+    const Value y = module(*this, x);
+    if (!describing_) return y;
+    std::vector<std::int64_t> sample(y.shape().begin() + std::min(y.rank(), 1), y.shape().end());
+    rows_[row].output = Shape(std::move(sample));
+    for (auto i = first; i < variables_.size(); ++i) {
+      if (variables_[i].trained) rows_[row].parameters += variables_[i].type.shape.size();
+    }
+    // What the layers inside hold is theirs.
+    for (auto i = row + 1; i < rows_.size(); ++i) rows_[row].parameters -= rows_[i].parameters;
+    return y;
+  } catch (const Error& error) {
+    throw located(error, path_, module);
+  }
+}
+
+Value call(const Layer& module, Scope& scope, const std::string& name, const Value& x) {
+  if (!module) throw Error(ErrorKind::usage, fmt::format("the module \"{}\" is null", name));
+  struct Inside {
+    Inside(std::string& path, const std::string& to) : path_(path), before_(path.size()) {
+      path_ = joined(path_, to);
+    }
+    ~Inside() { path_.resize(before_); }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+    std::string& path_;
+    std::size_t before_;
+  };
+  const NameScope names(name);
+  const Inside path(scope.path_, name);
+  return scope.traced(*module, x);
+}
+
+Layer sequential(std::vector<Layer> layers) {
+  return std::make_shared<const Sequential>(std::move(layers));
+}
+
+std::vector<Variable> describe(const Layer& model, const Type& batch) {
+  Scope scope(dtype_for(batch));
+  const auto input = batch_input(batch);
+  try {
+    (*model)(scope, input);
+  } catch (const Error& error) {
+    throw located(error, {}, *model);
+  }
+  return scope.variables();
+}
+
+Tree initialize(const std::vector<Variable>& variables, std::uint64_t key) {
+  Tree tree;
+  for (const auto& v : variables) {
+    try {
+      tree.emplace_back(
+          v.name, v.init(v.type.dtype, v.type.shape, fold_in(key, hash_text(v.name.c_str()))));
+    } catch (const Error& error) {
+      throw error.at(fmt::format("parameter \"{}\"", v.name));
+    }
+  }
+  return tree;
+}
+
+std::vector<LayerRow> summarize(const Layer& model, const Type& batch) {
+  Scope scope(dtype_for(batch));
+  scope.traced(*model, batch_input(batch));
+  std::vector<LayerRow> rows;
+  for (std::size_t i = 0; i < scope.rows_.size(); ++i) {
+    const auto& row = scope.rows_[i];
+    // Outer before inner: a container is followed by a row whose path goes on from its own.
+    const bool container =
+        i + 1 < scope.rows_.size() && scope.rows_[i + 1].name.starts_with(joined(row.name, ""));
+    if (!container || row.parameters > 0) rows.push_back(row);
+  }
+  return rows;
+}
+
+}  // namespace descent::nn

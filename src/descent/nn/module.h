@@ -1,0 +1,117 @@
+// Module: describes a function with named parameters. A Scope holds their values, so that a
+// function of parameters is always at hand. Names, layouts and defaults follow PyTorch ("0.weight"
+// of shape [out, in]), so that weights travel.
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "descent/base/array.h"
+#include "descent/base/random.h"
+#include "descent/ir/fn.h"
+#include "descent/nn/initializers.h"
+
+namespace descent::nn {
+
+// What a module asks for: a parameter (trained) or a buffer (kept, not trained: running means).
+struct Variable {
+  std::string name;  // full path: "encoder.0.weight"
+  Type type;
+  Initializer init;
+  bool trained = true;
+  bool decay = true;  // false for biases and normalisation parameters: weight decay leaves them out
+};
+
+// Named arrays in order of creation: parameters, buffers, gradients, optimizer state.
+using Tree = std::vector<std::pair<std::string, Array>>;
+
+class Module;
+using Layer = std::shared_ptr<const Module>;
+
+// One row of `descent inspect`.
+struct LayerRow {
+  std::string name, description;
+  Shape output;  // of one sample
+  std::int64_t parameters = 0;
+};
+
+// One use of a model: either it collects what the modules ask for (describe), or it hands out the
+// values that were bound (apply). Reentrant; never global.
+class Scope {
+ public:
+  // Describing: parameters and buffers are recorded; every parameter() is a fresh placeholder.
+  explicit Scope(DType dtype = DType::float32);
+  // Applying: values by full name; `key` feeds random operations (null: none may be drawn).
+  Scope(std::map<std::string, Value> bound, bool training, Value key, DType dtype = DType::float32);
+
+  // A parameter of the module that is called: "encoder.0.weight" for "weight". Asking twice for one
+  // name and shape shares the parameter. Applying: an error that lists the names where it is not
+  // bound, and one that names both shapes where it has another.
+  Value parameter(const std::string& name, Shape shape, const Initializer& init, bool decay = true);
+  Value buffer(const std::string& name, Shape shape, const Initializer& init);
+  // The buffer's value after this step (ignored when not training).
+  void update_buffer(const std::string& name, Value value);
+
+  bool training() const { return training_; }
+  bool describing() const { return describing_; }
+  DType dtype() const { return dtype_; }  // of parameters and activations
+  DType compute = DType::float32;         // of products: bfloat16 in mixed precision
+  // Key for random operations of this step; an error when applying without one.
+  Value key() const;
+
+  const std::vector<Variable>& variables() const { return variables_; }
+  // New values of the buffers that were updated, by full name.
+  const std::map<std::string, Value>& updated() const { return updated_; }
+
+ private:
+  friend Value call(const Layer& module, Scope& scope, const std::string& name, const Value& x);
+  friend std::vector<LayerRow> summarize(const Layer& model, const Type& batch);
+  Value variable(const std::string& name, Shape shape, const Initializer& init, bool trained,
+                 bool decay);
+  Value described(const std::string& full, Shape shape, const Initializer& init, bool trained,
+                  bool decay);
+  Value handed_out(const std::string& full, const Shape& shape) const;
+  Value traced(const Module& module, const Value& x);
+
+  DType dtype_;
+  bool describing_ = true, training_ = true;
+  Value key_;
+  std::string path_;  // of the module that is called: "encoder.0"
+  std::map<std::string, Value> bound_, updated_;
+  std::vector<Variable> variables_;
+  std::vector<LayerRow> rows_;  // one per call, outer before inner: what summarize() tells
+};
+
+class Module {
+ public:
+  virtual ~Module() = default;
+  // x: one shard's batch, [rows, ...].
+  virtual Value operator()(Scope& scope, const Value& x) const = 0;
+  // "linear(784, 128)" as far as known, for tables and errors.
+  virtual std::string describe() const = 0;
+  // Sub-modules by name, in order (a container has them).
+  virtual std::vector<std::pair<std::string, std::shared_ptr<const Module>>> children() const {
+    return {};
+  }
+};
+
+// Calls a sub-module under its name: parameters become "name.weight", errors say "name (linear)".
+Value call(const Layer& module, Scope& scope, const std::string& name, const Value& x);
+
+// Layers one after another, named "0", "1", ...
+Layer sequential(std::vector<Layer> layers);
+
+// The variables of a model for inputs of `sample` (a batch of any number of rows; errors name the
+// layer whose shapes do not fit).
+std::vector<Variable> describe(const Layer& model, const Type& batch);
+// Their initial values: each drawn from fold_in(key, hash of its name), so that adding a layer
+// changes no other layer's values.
+Tree initialize(const std::vector<Variable>& variables, std::uint64_t key);
+
+// A table of the layers with what each gives and holds; containers only where they hold parameters
+// of their own.
+std::vector<LayerRow> summarize(const Layer& model, const Type& batch);
+
+}  // namespace descent::nn

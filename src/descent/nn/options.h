@@ -1,0 +1,36 @@
+// Options that several layers share: sizes "3" or "[3, 5]".
+#pragma once
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "descent/base/error.h"
+#include "descent/base/options.h"
+#include "descent/nn/layers.h"
+
+namespace descent::nn {
+
+// One number for height and width, or the two.
+inline Size2d size_of_list(const std::vector<std::int64_t>& list, const std::string& where) {
+  if (list.size() == 1) return list[0];
+  if (list.size() == 2) return {list[0], list[1]};
+  throw Error(ErrorKind::usage, fmt::format("{} numbers where a size is wanted", list.size()),
+              where, "write one number for height and width, or [height, width]");
+}
+
+inline Size2d size_option(const Options& options, const std::string& key,
+                          const std::string& layer) {
+  return size_of_list(options.integers(key), layer + ": " + key);
+}
+
+inline Option described_size(const std::string& key, std::int64_t fallback, double least,
+                             const std::string& help) {
+  return {.key = key,
+          .type = OptionType::integers,
+          .fallback = std::vector<std::int64_t>{fallback},
+          .help = help + ": one number, or [height, width]",
+          .min = least};
+}
+
+}  // namespace descent::nn

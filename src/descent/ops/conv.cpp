@@ -1,0 +1,115 @@
+// Two-dimensional convolution. Its three kernels are the three partial derivatives of one trilinear
+// form <g, conv(x, w)>, so each is differentiated by the other two, to any order.
+#include <fmt/format.h>
+
+#include "descent/ir/op.h"
+#include "descent/kernels/convolution.h"
+#include "descent/ops/ops.h"
+
+namespace descent {
+namespace {
+
+using kernels::ConvKind;
+using kernels::ConvShape;
+
+struct ConvOp final : OpBase<ConvOp> {
+  ConvOp(ConvKind k, Conv2dOptions o, std::int64_t h = 0, std::int64_t w = 0)
+      : kind(k), options(o), extent_h(h), extent_w(w) {}
+  ConvKind kind;
+  Conv2dOptions options;
+  std::int64_t extent_h, extent_w;  // of the result, where the operands do not determine it
+  bool operator==(const ConvOp&) const = default;
+
+  std::string_view name() const override {
+    return kind == ConvKind::forward ? "conv2d" : kind == ConvKind::input_gradient ? "conv2d_input_gradient" : "conv2d_weight_gradient";
+  }
+  std::string attributes() const override {
+    const auto& o = options;
+    return fmt::format("stride {}x{}, padding {}x{}, dilation {}x{}, groups {}", o.stride_h, o.stride_w, o.pad_h, o.pad_w,
+                       o.dilation_h, o.dilation_w, o.groups);
+  }
+
+  ConvShape shape(std::span<const Type> in) const {
+    const auto &a = in[0].shape, &b = in[1].shape;
+    ConvShape s;
+    s.stride_h = options.stride_h, s.stride_w = options.stride_w;
+    s.pad_h = options.pad_h, s.pad_w = options.pad_w;
+    s.dilation_h = options.dilation_h, s.dilation_w = options.dilation_w;
+    s.groups = options.groups;
+    s.dtype = in[0].dtype;
+    s.n = a[0];
+    if (kind == ConvKind::forward) {
+      s.c = a[1], s.h = a[2], s.w = a[3], s.k = b[0], s.r = b[2], s.s = b[3];
+    } else if (kind == ConvKind::input_gradient) {  // g, weight
+      s.c = b[1] * options.groups, s.h = extent_h, s.w = extent_w, s.k = b[0], s.r = b[2], s.s = b[3];
+    } else {  // x, g
+      s.c = a[1], s.h = a[2], s.w = a[3], s.k = b[1], s.r = extent_h, s.s = extent_w;
+    }
+    return s;
+  }
+
+  std::vector<Type> infer(std::span<const Type> in) const override {
+    if (in[0].shape.rank() != 4 || in[1].shape.rank() != 4) {
+      fail("wants [rows, channels, height, width] and [filters, channels / groups, height, width]", in,
+           "reshape flat rows to images first");
+    }
+    if (in[0].dtype != in[1].dtype) fail("the types of the operands differ", in, "cast() one of them");
+    const auto s = shape(in);
+    const bool per_shard = any_per_shard(in);
+    if (kind == ConvKind::input_gradient) return {{in[0].dtype, {s.n, s.c, s.h, s.w}, per_shard}};
+    if (kind == ConvKind::weight_gradient) return {{in[0].dtype, {s.k, s.c / s.groups, s.r, s.s}, per_shard}};
+    if (s.c % s.groups != 0 || s.k % s.groups != 0) fail("groups must divide the channels and the filters", in);
+    if (in[1].shape[1] * s.groups != s.c) {
+      fail(fmt::format("the input has {} channels, the weight wants {}", s.c, in[1].shape[1] * s.groups), in);
+    }
+    if (s.h + 2 * s.pad_h < s.dilation_h * (s.r - 1) + 1 || s.w + 2 * s.pad_w < s.dilation_w * (s.s - 1) + 1) {
+      fail("the kernel is larger than the image", in, "pad the image, or use a smaller kernel");
+    }
+    return {{in[0].dtype, {s.n, s.k, s.out_h(), s.out_w()}, per_shard}};
+  }
+
+  ConvOp with(ConvKind k, std::int64_t h = 0, std::int64_t w = 0) const { return {k, options, h, w}; }
+  ConvOp input_gradient(const Shape& x) const { return with(ConvKind::input_gradient, x[2], x[3]); }
+  ConvOp weight_gradient(const Shape& w) const { return with(ConvKind::weight_gradient, w[2], w[3]); }
+
+  Values vjp(ValueSpan in, ValueSpan, ValueSpan cotangent) const override {
+    const Value &a = in[0], &b = in[1], &h = cotangent[0];
+    switch (kind) {
+      case ConvKind::forward:  // x, w
+        return {apply(input_gradient(a.shape()), {h, b}), apply(weight_gradient(b.shape()), {a, h})};
+      case ConvKind::input_gradient:  // g, w
+        return {apply(with(ConvKind::forward), {h, b}), apply(weight_gradient(b.shape()), {h, a})};
+      default:  // x, g
+        return {apply(input_gradient(a.shape()), {b, h}), apply(with(ConvKind::forward), {a, h})};
+    }
+  }
+  Values jvp(ValueSpan in, ValueSpan, ValueSpan tangent) const override {
+    Value total;
+    if (tangent[0]) total = apply(*this, {tangent[0], in[1]});
+    if (tangent[1]) {
+      const Value second = apply(*this, {in[0], tangent[1]});
+      total = total ? total + second : second;
+    }
+    return {total};
+  }
+
+  Kernel bind(const Binding& b) const override {
+    const kernels::Convolution convolution(kind, shape(b.in_types));
+    return whole(convolution.bind(b.in[0], b.in[1], b.out[0], b.scratch));
+  }
+  std::size_t scratch_bytes(std::span<const Type> in, std::span<const Type>) const override {
+    return kernels::Convolution(kind, shape(in)).scratch_bytes();
+  }
+  double flops(std::span<const Type> in, std::span<const Type>) const override {
+    const auto s = shape(in);
+    return 2.0 * static_cast<double>(s.n * s.k * s.out_h() * s.out_w() * (s.c / s.groups) * s.r * s.s);
+  }
+};
+
+}  // namespace
+
+Value conv2d(const Value& x, const Value& weight, const Conv2dOptions& options) {
+  return apply(ConvOp(ConvKind::forward, options), {x, weight});
+}
+
+}  // namespace descent

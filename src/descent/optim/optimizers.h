@@ -1,0 +1,116 @@
+// Optimizers, and the gradient transformations they are chains of, for use from C++:
+//
+//   auto opt = adamw({.lr = cosine(3e-4, steps), .weight_decay = 0.1});
+//   auto same = chain({scale_by_adam(), decayed_weights(0.1), scale_by_schedule(cosine(3e-4,
+//   steps))});
+//
+// Formulas, conventions and sources stand in the file of each (transforms/*.cpp); defaults are
+// PyTorch's but for one thing: weight decay leaves biases and normalisation parameters alone
+// (Parameter::decay == false) unless told otherwise.
+//
+// Order of a chain, first to last: clip the gradient, add coupled penalties to it, the rule,
+// decoupled decay, times minus the learning rate. Clipping sees the gradient of the data alone;
+// coupled decay passes through the rule (and its moments), decoupled decay does not.
+#pragma once
+#include "descent/optim/schedule.h"
+#include "descent/optim/transform.h"
+
+namespace descent::optim {
+
+// ---- optimizers ----
+
+// Which parameters weight decay and penalties apply to.
+enum Decayed { except_bias_and_norm, every_parameter };
+
+struct SgdOptions {
+  Rate lr = 1e-3;
+  double momentum = 0, dampening = 0;
+  bool nesterov = false;
+  double weight_decay = 0;  // coupled: added to the gradient
+  Decayed decayed = except_bias_and_norm;
+};
+Optimizer sgd(SgdOptions options = {});
+
+struct AdamOptions {
+  Rate lr = 1e-3;
+  double b1 = 0.9, b2 = 0.999, eps = 1e-8;
+  bool amsgrad = false;
+  double weight_decay = 0;  // coupled: added to the gradient
+  Decayed decayed = except_bias_and_norm;
+};
+Optimizer adam(AdamOptions options = {});
+
+struct AdamwOptions {
+  Rate lr = 1e-3;
+  double b1 = 0.9, b2 = 0.999, eps = 1e-8;
+  bool amsgrad = false;
+  double weight_decay = 0.01;  // decoupled: parameters shrink by lr * weight_decay
+  Decayed decayed = except_bias_and_norm;
+};
+Optimizer adamw(AdamwOptions options = {});
+
+struct AdagradOptions {
+  Rate lr = 1e-2;
+  double lr_decay = 0, initial_accumulator = 0, eps = 1e-10;
+  double weight_decay = 0;  // coupled
+  Decayed decayed = except_bias_and_norm;
+};
+Optimizer adagrad(AdagradOptions options = {});
+
+struct RmspropOptions {
+  Rate lr = 1e-2;
+  double alpha = 0.99, eps = 1e-8;
+  bool centered = false;
+  double momentum = 0;
+  double weight_decay = 0;  // coupled
+  Decayed decayed = except_bias_and_norm;
+};
+Optimizer rmsprop(RmspropOptions options = {});
+
+// ---- pieces ----
+
+// All gradients times min(1, max_norm / (norm + 1e-6)); norm: Euclidean, of all parameters
+// together.
+Optimizer clip_by_global_norm(double max_norm);
+// Each element into [-max_value, max_value].
+Optimizer clip_by_value(double max_value);
+
+// gradient + rate * sign(parameter): the penalty rate * |parameter|_1.
+Optimizer l1_penalty(double rate, Decayed decayed = except_bias_and_norm);
+// gradient + rate * parameter: the penalty rate / 2 * |parameter|^2 (what PyTorch's SGD and Adam
+// call weight_decay). Stands before the rule.
+Optimizer l2_penalty(double rate, Decayed decayed = except_bias_and_norm);
+// The same arithmetic as l2_penalty(), standing between the rule and the learning rate: decoupled
+// decay (Loshchilov & Hutter 2019).
+Optimizer decayed_weights(double rate, Decayed decayed = except_bias_and_norm);
+
+struct TraceOptions {
+  double momentum = 0.9, dampening = 0;
+  bool nesterov = false;
+};
+// Momentum as PyTorch has it; see transforms/sgd.cpp.
+Optimizer trace(TraceOptions options = {});
+
+struct AdamScale {
+  double b1 = 0.9, b2 = 0.999, eps = 1e-8;
+  bool amsgrad = false;
+};
+Optimizer scale_by_adam(AdamScale options = {});
+
+struct AdagradScale {
+  double lr_decay = 0, initial_accumulator = 0, eps = 1e-10;
+};
+Optimizer scale_by_adagrad(AdagradScale options = {});
+
+struct RmsScale {
+  double alpha = 0.99, eps = 1e-8;
+  bool centered = false;
+};
+Optimizer scale_by_rms(RmsScale options = {});
+
+// Times a fixed factor.
+Optimizer scale(double factor);
+// Times -schedule(step): turns a direction of ascent into an update. Ends a chain.
+Optimizer scale_by_schedule(Rate schedule);
+
+}  // namespace descent::optim

@@ -1,0 +1,88 @@
+// What an optimizer is written with. A new one is a file of transforms/ with its rule and its row:
+//
+//   Optimizer scale_by_sign() {
+//     return per_parameter({.name = "sign", .update = [](const Item& i) { return sign(i.gradient);
+//     }});
+//   }
+//   void register_signsgd(OptimizerRegistry& registry) {
+//     add_optimizer(registry, {.name = "signsgd", .help = "...",
+//                              .rule = [](const Options&) { return scale_by_sign(); }});
+//   }
+#pragma once
+#include <optional>
+#include <span>
+
+#include "descent/optim/optimizers.h"
+#include "descent/optim/registry.h"
+
+namespace descent::optim {
+
+// One parameter at one step, as a rule sees it.
+struct Item {
+  const Value& gradient;   // from the transformation before
+  const Value& parameter;  // its current value
+  const Parameter& info;
+  std::span<Value> state;  // one per slot; assign the new values
+  ValueSpan scalars;       // of this step, in the order of Rule::scalars
+};
+
+// A rule that treats every parameter alone and in the same way.
+struct Rule {
+  struct Slot {
+    std::string name;
+    double initial = 0;
+  };
+  std::string name;         // "adam": begins the names of its state
+  std::vector<Slot> slots;  // state tensors that each parameter has, of the parameter's type
+  std::vector<HostScalar> scalars;
+  std::function<Value(const Item&)> update;
+};
+Optimizer per_parameter(Rule rule);
+
+// ---- whole optimizers ----
+
+// What stands around a rule; 0 leaves a piece out. Order: clip_norm, clip_value, l1, l2, the rule,
+// weight_decay (decoupled), -lr.
+struct Around {
+  Rate lr = 1e-3;
+  double clip_norm = 0, clip_value = 0, l1 = 0, l2 = 0, weight_decay = 0;
+  Decayed decayed = except_bias_and_norm;
+};
+// rule may be null: plain gradient descent.
+Optimizer around(const Optimizer& rule, const Around& pieces);
+
+// A row of the registry: the options that are its own; those that all share (lr, weight_decay,
+// clip_norm, clip_value, l1, l2, decay_all) are appended.
+struct OptimizerRow {
+  std::string name, help;
+  double lr = 1e-3;         // default of the option
+  double weight_decay = 0;  // default of the option
+  bool decoupled = false;   // what weight_decay means: decoupled decay, or an L2 penalty
+  std::vector<Option> options;
+  std::function<Optimizer(const Options&)> rule;  // gradient to direction of ascent; may give null
+};
+void add_optimizer(OptimizerRegistry& registry, OptimizerRow row);
+
+// A schedule's row: warmup_steps, warmup_start_factor and unit are appended, and `make` sees the
+// run's length without the warm-up, in the unit that is asked for.
+struct ScheduleRow {
+  std::string name, help;
+  std::vector<Option> options;
+  std::function<Schedule(const Options&, const RunLength&)> make;
+};
+void add_schedule(ScheduleRegistry& registry, ScheduleRow row);
+
+// Options by type. Bounds are inclusive; a bound that must be missed is checked by the constructor.
+Option number_option(std::string key, double fallback, std::string help, double min = 0,
+                     std::optional<double> max = {});
+Option boolean_option(std::string key, std::string help);
+// decay_steps: the length of the run where it is not set; an error where neither is known.
+Option decay_steps_option();
+std::int64_t decay_steps(const Options& options, const RunLength& run);
+
+// Throws a usage error "adam: b1 must be at least 0 and less than 1, not 1.5" where it is not so.
+void require_fraction(const char* where, const char* name, double value);      // [0, 1)
+void require_not_negative(const char* where, const char* name, double value);  // [0, inf)
+void require_positive(const char* where, const char* name, double value);      // (0, inf)
+
+}  // namespace descent::optim

@@ -1,0 +1,67 @@
+// An optimizer is a chain of gradient transformations (optax's idea): pure pairs of init and update
+// written in the same operations as the model, so that it can be differentiated, checkpointed and
+// compiled into the training step. Updates are added to the parameters at the end of the chain.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "descent/ir/fn.h"
+
+namespace descent::optim {
+
+// What a transformation may know of a parameter.
+struct Parameter {
+  std::string name;
+  Type type;
+  bool decay = true;  // false: bias or normalisation parameter
+};
+
+// One tensor of optimizer state; named "<transform>.<slot>.<parameter>" in a checkpoint.
+struct StateTensor {
+  std::string name;
+  Type type;
+  double initial = 0;
+};
+
+// A number that changes with the step (learning rate, bias correction): computed on the host in
+// double precision and handed to the compiled step through a buffer, so that it never re-traces.
+// step counts from 0.
+struct HostScalar {
+  std::string name;
+  std::function<double(std::int64_t step)> at;
+};
+
+struct UpdateContext {
+  ValueSpan parameters;                          // current values
+  const std::vector<Parameter>& info;
+  ValueSpan scalars;                             // this transform's host scalars, as values
+};
+
+class Transform {
+ public:
+  virtual ~Transform() = default;
+  virtual std::string name() const = 0;
+  virtual std::vector<StateTensor> state(const std::vector<Parameter>& parameters) const { (void)parameters; return {}; }
+  virtual std::vector<HostScalar> scalars(DType dtype) const { (void)dtype; return {}; }
+  // updates: one per parameter, in: from the transformation before (the gradients first), out: to
+  // the next. state: in the order of state(), replaced by its new values.
+  virtual void update(Values& updates, Values& state, const UpdateContext& context) const = 0;
+};
+using Optimizer = std::shared_ptr<const Transform>;
+
+// One after another; states and scalars are concatenated, named with their place: "1.adam.m.0.weight".
+Optimizer chain(std::vector<Optimizer> transforms);
+
+// Learning rate as a function of the step (from 0).
+using Schedule = std::function<double(std::int64_t step)>;
+
+// The value of step t's update: parameters + updates, and the new state.
+struct Updated {
+  Values parameters, state;
+};
+Updated apply_optimizer(const Optimizer& optimizer, const std::vector<Parameter>& info, ValueSpan parameters,
+                        ValueSpan gradients, ValueSpan state, ValueSpan scalars);
+
+}  // namespace descent::optim

@@ -1,0 +1,54 @@
+// Adagrad: each element's rate falls with the sum of its squared gradients.
+//
+//   s_t = s_{t-1} + g_t^2,  s_0 = initial_accumulator
+//   direction: g_t / (sqrt(s_t) + eps) / (1 + (t - 1) lr_decay)
+//
+// PyTorch's form and defaults (lr .01, accumulator 0, eps 1e-10 outside the root; Keras and optax
+// start at .1 and put eps inside). Duchi, Hazan & Singer 2011, "Adaptive subgradient methods".
+#include "descent/ops/ops.h"
+#include "descent/optim/rule.h"
+
+namespace descent::optim {
+
+Optimizer scale_by_adagrad(AdagradScale o) {
+  require_not_negative("adagrad", "lr_decay", o.lr_decay);
+  require_not_negative("adagrad", "initial_accumulator", o.initial_accumulator);
+  require_not_negative("adagrad", "eps", o.eps);
+  Rule rule{.name = "adagrad", .slots = {{"sum", o.initial_accumulator}}};
+  if (o.lr_decay != 0) {
+    rule.scalars = {{"decay", [o](std::int64_t step) {
+                       return 1 / (1 + static_cast<double>(step) * o.lr_decay);
+                     }}};
+  }
+  rule.update = [o](const Item& i) {
+    const auto& g = i.gradient;
+    auto& s = i.state[0];
+    s = s + square(g);
+    const auto direction = g / (sqrt(s) + o.eps);
+    return i.scalars.empty() ? direction : direction * i.scalars[0];
+  };
+  return per_parameter(std::move(rule));
+}
+
+Optimizer adagrad(AdagradOptions o) {
+  return around(scale_by_adagrad({o.lr_decay, o.initial_accumulator, o.eps}),
+                {.lr = o.lr, .l2 = o.weight_decay, .decayed = o.decayed});
+}
+
+void register_adagrad(OptimizerRegistry& registry) {
+  add_optimizer(
+      registry,
+      {.name = "adagrad",
+       .help = "rates that fall with the sum of squared gradients (Duchi et al. 2011)",
+       .lr = 1e-2,
+       .options = {number_option("lr_decay", 0, "the rate is divided by 1 + lr_decay * step"),
+                   number_option("initial_accumulator", 0, "what the sum of squares starts at"),
+                   number_option("eps", 1e-10, "added to the root of the sum")},
+       .rule = [](const Options& o) {
+         return scale_by_adagrad({.lr_decay = o.number("lr_decay"),
+                                  .initial_accumulator = o.number("initial_accumulator"),
+                                  .eps = o.number("eps")});
+       }});
+}
+
+}  // namespace descent::optim

@@ -1,0 +1,31 @@
+// Job: a configuration turned into the things it names: data, model, loss, optimizer.
+#pragma once
+#include "descent/data/pipeline.h"
+#include "descent/nn/loss.h"
+#include "descent/nn/module.h"
+#include "descent/optim/transform.h"
+#include "descent/track/sink.h"
+#include "descent/train/config.h"
+
+namespace descent::train {
+
+struct Job {
+  Config config;          // with what was left open decided: loss, shards, batch size
+  data::Splits data;
+  nn::Layer model;
+  nn::Loss loss;
+  optim::Optimizer optimizer;
+  optim::Schedule schedule;
+  std::vector<nn::Variable> variables;
+  Type batch;             // of one row of features: [1, sample...]
+  std::int64_t batch_size = 0, steps_per_epoch = 0, total_steps = 0;
+};
+
+// Loads the data, builds everything, tells `sink` what was found. Errors name the section.
+Job prepare(Config config, track::Sink& sink);
+
+// The model a configuration describes, for inputs and outputs of this shape.
+nn::Layer build_model(const Config& config, const Shape& sample, std::int64_t outputs);
+nn::Loss build_loss(const Config& config);
+
+}  // namespace descent::train

@@ -1,0 +1,30 @@
+// Trainer: the loop. Epochs over batches, validation, early stopping, checkpoints, resume.
+#pragma once
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "descent/train/job.h"
+#include "descent/track/sink.h"
+
+namespace descent::train {
+
+struct RunOptions {
+  std::string directory;  // run directory; created; empty: nothing is written
+  bool resume = false;    // go on from the directory's newest good checkpoint
+  int threads = 0;        // 0: all processors; results do not depend on it
+};
+
+struct Outcome {
+  std::string reason;     // "finished", "early stopping", "converged: ...", "time limit", "interrupted"
+  int exit_code = 0;      // 0, or 130 / 143 where a signal stopped it (saved before)
+  nlohmann::json summary; // as in summary.json
+};
+
+// Trains. Throws Error(diverged) where the loss or the gradients stop being finite (the last good
+// checkpoint and the run directory stay).
+Outcome run(Job& job, const RunOptions& options, track::Sink& sink);
+
+// Asks the running loop to save a checkpoint and stop; safe in a signal handler.
+void request_stop(int signal) noexcept;
+
+}  // namespace descent::train

@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/nn/layers.json and losses.json: what PyTorch computes, in float64.
+
+    python3 tests/golden/nn_golden.py            (made with PyTorch 2.13, CPU)
+
+Inputs are not stored: numbers() below and in tests/nn/harness.h give the same ones, exact in
+float32 as well. A layer's case holds its output and the gradients of sum(cotangent * output) for
+input and parameters, and buffers after a training step; a loss's case its value and the gradient
+for the prediction. Names are those of the rows in tests/nn/layer_rows.h and loss_rows.h.
+"""
+import json
+import pathlib
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+torch.set_default_dtype(torch.float64)
+torch.set_num_threads(1)
+
+
+def numbers(shape, seed):
+    """Multiples of 2^-18 in [-2, 2) from a linear congruential generator (Numerical Recipes)."""
+    count = 1
+    for extent in shape:
+        count *= extent
+    state, out = seed, []
+    for _ in range(count):
+        state = (1664525 * state + 1013904223) % 2**32
+        out.append((state >> 12) / 2**18 - 2)
+    return torch.tensor(out).reshape(tuple(shape))
+
+
+def labels(count, classes, seed):
+    state, out = seed, []
+    for _ in range(count):
+        state = (1664525 * state + 1013904223) % 2**32
+        out.append((state >> 12) % classes)
+    return torch.tensor(out)
+
+
+def seed_of(name):
+    return sum(map(ord, name))
+
+
+def stored(tensor):
+    return {"shape": list(tensor.shape), "values": tensor.detach().reshape(-1).tolist()}
+
+
+class Same(nn.Module):
+    """Convolution with ceil(size / stride) outputs, the odd zero at the end (TensorFlow's rule)."""
+
+    def __init__(self, inputs, filters, kernel, stride):
+        super().__init__()
+        inner = nn.Conv2d(inputs, filters, kernel, stride)
+        self.weight, self.bias = inner.weight, inner.bias
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x):
+        padding = []
+        for axis in (3, 2):  # F.pad begins with the last axis
+            size, kernel = x.shape[axis], self.kernel[axis - 2]
+            total = max((-(-size // self.stride) - 1) * self.stride + kernel - size, 0)
+            padding += [total // 2, total - total // 2]
+        return F.conv2d(F.pad(x, padding), self.weight, self.bias, self.stride)
+
+
+class GlobalAverage(nn.Module):
+    def forward(self, x):
+        return nn.AdaptiveAvgPool2d(1)(x).flatten(1)
+
+
+# name: (module, input shape, training)
+LAYERS = {
+    "linear": (nn.Linear(5, 3), [4, 5], True),
+    "linear_no_bias": (nn.Linear(5, 3, bias=False), [4, 5], True),
+    "linear_sequence": (nn.Linear(3, 2), [4, 2, 3], True),
+    "conv2d": (nn.Conv2d(2, 3, 3), [4, 2, 5, 4], True),
+    "conv2d_all_options": (
+        nn.Conv2d(4, 6, (3, 2), (2, 1), (1, 0), (1, 2), groups=2), [4, 4, 4, 5], True),
+    "conv2d_same": (nn.Conv2d(2, 3, (4, 3), padding="same", bias=False), [4, 2, 4, 3], True),
+    "conv2d_same_strided": (Same(2, 3, (4, 2), 2), [4, 2, 5, 4], True),
+    "max_pool2d": (nn.MaxPool2d(2), [4, 2, 4, 4], True),
+    "max_pool2d_overlapping": (nn.MaxPool2d((3, 2), (2, 1), (1, 1)), [4, 2, 4, 3], True),
+    "avg_pool2d": (nn.AvgPool2d(2), [4, 2, 4, 4], True),
+    "avg_pool2d_overlapping": (nn.AvgPool2d((3, 2), (2, 1), (1, 1)), [4, 2, 4, 3], True),
+    "global_avg_pool2d": (GlobalAverage(), [4, 3, 3, 2], True),
+    "batch_norm": (nn.BatchNorm1d(3), [8, 3], True),
+    "batch_norm_images": (nn.BatchNorm2d(2, eps=1e-3, momentum=0.3), [4, 2, 3, 3], True),
+    "batch_norm_not_affine": (nn.BatchNorm1d(3, affine=False), [8, 3], True),
+    "batch_norm_evaluation": (nn.BatchNorm2d(2), [4, 2, 3, 3], False),
+    "layer_norm": (nn.LayerNorm(6), [4, 6], True),
+    "layer_norm_images": (nn.LayerNorm([2, 3, 2]), [4, 2, 3, 2], True),
+    "layer_norm_not_affine": (nn.LayerNorm(6, 1e-2, elementwise_affine=False), [4, 6], True),
+    "dropout_evaluation": (nn.Dropout(0.4), [4, 6], False),
+    "flatten": (nn.Flatten(), [4, 2, 3], True),
+    "relu": (nn.ReLU(), [4, 7], True),
+    "leaky_relu": (nn.LeakyReLU(), [4, 7], True),
+    "leaky_relu_steep": (nn.LeakyReLU(0.3), [4, 7], True),
+    "gelu": (nn.GELU(), [4, 7], True),
+    "gelu_tanh": (nn.GELU("tanh"), [4, 7], True),
+    "tanh": (nn.Tanh(), [4, 7], True),
+    "sigmoid": (nn.Sigmoid(), [4, 7], True),
+    "softmax": (nn.Softmax(-1), [4, 7], True),
+    "softmax_channels": (nn.Softmax(1), [4, 3, 2], True),
+    "silu": (nn.SiLU(), [4, 7], True),
+    # The threshold above which PyTorch returns x itself is out of reach here.
+    "softplus": (nn.Softplus(), [4, 7], True),
+    "softplus_sharp": (nn.Softplus(3.0), [4, 7], True),
+    "identity": (nn.Identity(), [4, 7], True),
+}
+
+
+def layer_case(module, shape, training):
+    module.train(training)
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            parameter.copy_(numbers(parameter.shape, seed_of(name)))
+        for name, buffer in module.named_buffers():
+            if not training and buffer.is_floating_point():
+                value = numbers(buffer.shape, seed_of(name))
+                buffer.copy_(value.abs() + 0.5 if name == "running_var" else value)
+    x = numbers(shape, seed_of("input")).requires_grad_()
+    y = module(x)
+    (numbers(y.shape, seed_of("cotangent")) * y).sum().backward()
+    case = {"output": stored(y), "gradients": {"input": stored(x.grad)}, "buffers": {}}
+    for name, parameter in module.named_parameters():
+        case["gradients"][name] = stored(parameter.grad)
+    for name, buffer in module.named_buffers():
+        if training and buffer.is_floating_point():
+            case["buffers"][name] = stored(buffer)
+    return case
+
+
+def weighted(rows, weight):
+    return rows.mean() if weight is None else (weight * rows).sum() / weight.sum()
+
+
+def per_row(function, **options):
+    """Mean over the outputs of each row, then over the rows by weight."""
+
+    def loss(p, t, weight):
+        return weighted(function(p, t, reduction="none", **options).flatten(1).mean(1), weight)
+
+    return loss
+
+
+def cross_entropy(**options):
+    return lambda p, t, weight: weighted(F.cross_entropy(p, t, reduction="none", **options), weight)
+
+
+def class_weighted(**options):
+    """PyTorch's own mean, which divides by the sum of the class weights of the rows."""
+    weights = torch.tensor([0.5, 2.0, 1.25, 0.25])
+    return lambda p, t, _: F.cross_entropy(p, t, weights, **options)
+
+
+def one_logit(p, t, weight):
+    rows = F.binary_cross_entropy_with_logits(p[:, 0], t.to(p.dtype), reduction="none")
+    return weighted(rows, weight)
+
+
+def against_the_rest(p, t, weight):
+    hot = F.one_hot(t, p.shape[1]).to(p.dtype)
+    return weighted(F.binary_cross_entropy_with_logits(p, hot, reduction="none").mean(1), weight)
+
+
+def hinge(p, t, weight):
+    rows = [torch.clamp(1 - (1 if t[i] > 0 else -1) * p[i, 0], min=0) for i in range(len(t))]
+    return weighted(torch.stack(rows), weight)
+
+
+def crammer_singer(p, t, weight):
+    rows = []
+    for i in range(len(t)):
+        rival = max(p[i, j] for j in range(p.shape[1]) if j != t[i])
+        rows.append(torch.clamp(1 + rival - p[i, t[i]], min=0))
+    return weighted(torch.stack(rows), weight)
+
+
+# name: (loss, prediction shape, classes of the labels (0: numbers as targets, -1: in [0, 1]), weighted)
+LOSSES = {
+    "mse": (per_row(F.mse_loss), [8, 3], 0, False),
+    "mse_weighted": (per_row(F.mse_loss), [8, 1], 0, True),
+    "mae": (per_row(F.l1_loss), [8, 3], 0, False),
+    "huber": (per_row(F.huber_loss), [8, 3], 0, False),
+    "huber_delta": (per_row(F.huber_loss, delta=0.6), [8, 3], 0, True),
+    "cross_entropy": (cross_entropy(), [8, 4], 4, False),
+    "cross_entropy_weighted": (cross_entropy(), [8, 4], 4, True),
+    "cross_entropy_smoothed": (cross_entropy(label_smoothing=0.2), [8, 4], 4, False),
+    "cross_entropy_class_weights": (class_weighted(), [8, 4], 4, False),
+    "cross_entropy_both": (class_weighted(label_smoothing=0.2), [8, 4], 4, False),
+    "binary_cross_entropy": (one_logit, [8, 1], 2, False),
+    "binary_cross_entropy_weighted": (one_logit, [8, 1], 2, True),
+    "binary_cross_entropy_rest": (against_the_rest, [8, 3], 3, False),
+    "binary_cross_entropy_numbers": (
+        per_row(F.binary_cross_entropy_with_logits), [8, 3], -1, False),
+    "hinge": (hinge, [8, 1], 2, False),
+    "hinge_classes": (crammer_singer, [8, 4], 4, True),
+}
+
+
+def loss_case(function, shape, classes, has_weight):
+    p = numbers(shape, seed_of("prediction")).requires_grad_()
+    if classes > 0:
+        t = labels(shape[0], classes, seed_of("target"))
+    else:
+        t = numbers(shape, seed_of("target"))
+        t = (t + 2) / 4 if classes < 0 else t
+    weight = numbers(shape[:1], seed_of("weight")).abs() if has_weight else None
+    value = function(p, t, weight)
+    value.backward()
+    return {"output": stored(value), "gradients": {"prediction": stored(p.grad)}}
+
+
+def write(name, cases):
+    folder = pathlib.Path(__file__).parent / "nn"
+    folder.mkdir(exist_ok=True)
+    lines = [f"{json.dumps(case)}: {json.dumps(result)}" for case, result in cases.items()]
+    (folder / name).write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+write("layers.json", {name: layer_case(*case) for name, case in LAYERS.items()})
+write("losses.json", {name: loss_case(*case) for name, case in LOSSES.items()})

@@ -1,0 +1,213 @@
+// Runs an optimizer on a problem, compiled as the trainer runs it, or eagerly, operation by
+// operation.
+#pragma once
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "descent/autodiff/autodiff.h"
+#include "descent/compile/plan.h"
+#include "descent/ops/ops.h"
+#include "descent/optim/optimizers.h"
+#include "descent/optim/registry.h"
+
+namespace descent::optim::test {
+
+using Json = nlohmann::json;
+
+inline Json golden(const std::string& file) {
+  return Json::parse(std::ifstream(DESCENT_GOLDEN_DIR "/optim/" + file));
+}
+
+inline OptionValue value_of(const Json& json) {
+  if (json.is_boolean()) return json.get<bool>();
+  if (json.is_number_integer()) return json.get<std::int64_t>();
+  if (json.is_number()) return json.get<double>();
+  if (json.is_array()) return json.get<std::vector<std::int64_t>>();
+  return json.get<std::string>();
+}
+
+inline Options options_of(const Json& object) {
+  Options options;
+  for (const auto& [key, value] : object.items()) {
+    if (key != "name") options.set(key, value_of(value));
+  }
+  return options;
+}
+
+inline Schedule schedule_from(const std::string& name, const Json& options, const RunLength& run) {
+  const auto& entry = schedules().at(name);
+  return entry.make(resolve(entry.options, options_of(options), name), run);
+}
+
+// The optimizer of a golden row, as a configuration would name it.
+inline Optimizer optimizer_from(const std::string& name, const Json& given, const Json& schedule,
+                                std::int64_t steps) {
+  const auto& entry = optimizers().at(name);
+  const auto options = resolve(entry.options, options_of(given), name);
+  const RunLength run{.lr = options.number("lr"), .steps = steps};
+  const auto rate = schedule.is_null()
+                        ? optim::constant(run.lr)
+                        : schedule_from(schedule.at("name").get<std::string>(), schedule, run);
+  return entry.make(options, rate);
+}
+
+// Parameters, optimizer state: all that the next steps depend on.
+struct State {
+  std::vector<Array> parameters, optimizer;
+  State clone() const {
+    State copy;
+    for (const auto& a : parameters) copy.parameters.push_back(a.clone());
+    for (const auto& a : optimizer) copy.optimizer.push_back(a.clone());
+    return copy;
+  }
+};
+
+inline bool operator==(const State& a, const State& b) {
+  return std::ranges::equal(a.parameters, b.parameters, identical) &&
+         std::ranges::equal(a.optimizer, b.optimizer, identical);
+}
+
+struct Problem {
+  std::vector<Parameter> info;
+  std::vector<Array> start;
+  ScalarFn loss;                        // null: gradients are fed
+  std::vector<std::vector<Array>> fed;  // by step
+};
+
+inline State start_of(const Problem& problem, const Optimizer& optimizer) {
+  State state;
+  for (const auto& a : problem.start) state.parameters.push_back(a.clone());
+  for (const auto& tensor : optimizer->state(problem.info)) {
+    Array a(tensor.type.dtype, tensor.type.shape);
+    for (std::int64_t i = 0; i < a.size(); ++i) a.set_item(i, tensor.initial);
+    state.optimizer.push_back(std::move(a));
+  }
+  return state;
+}
+
+// One training step: {parameters, optimizer state, host scalars, fed gradients} to the new
+// {parameters, optimizer state}.
+inline Fn step_function(const Problem& problem, const Optimizer& optimizer) {
+  return [problem, optimizer](ValueSpan in) {
+    const auto n = problem.info.size(), s = optimizer->state(problem.info).size();
+    const auto k = optimizer->scalars(problem.info[0].type.dtype).size();
+    const auto parameters = in.first(n);
+    Values gradients(in.begin() + static_cast<std::ptrdiff_t>(n + s + k), in.end());
+    if (problem.loss) gradients = grad(problem.loss)(parameters);
+    auto out = apply_optimizer(optimizer, problem.info, parameters, gradients, in.subspan(n, s),
+                               in.subspan(n + s, k));
+    Values all = std::move(out.parameters);
+    all.insert(all.end(), out.state.begin(), out.state.end());
+    return all;
+  };
+}
+
+// What a step is given besides the state: host scalars and fed gradients.
+inline std::vector<Array> extras(const Problem& problem, const Optimizer& optimizer,
+                                 std::int64_t step) {
+  std::vector<Array> out;
+  const auto dtype = problem.info[0].type.dtype;
+  for (const auto& scalar : optimizer->scalars(dtype)) {
+    Array a(dtype, {});
+    a.set_item(0, scalar.at(step));
+    out.push_back(std::move(a));
+  }
+  if (!problem.loss) {
+    const auto& fed = problem.fed.at(static_cast<std::size_t>(step));
+    out.insert(out.end(), fed.begin(), fed.end());
+  }
+  return out;
+}
+
+inline Type type_of(const Array& a) { return {a.dtype(), a.shape(), false}; }
+
+// Replays a compiled step; the state's arrays are updated in place.
+class Stepper {
+ public:
+  Stepper(Problem problem, Optimizer optimizer, const State& from, CompileOptions options = {})
+      : state(from.clone()), problem_(std::move(problem)), optimizer_(std::move(optimizer)) {
+    std::vector<PlanInput> inputs;
+    for (const auto& a : state.parameters) inputs.push_back({type_of(a), "parameter", a});
+    for (const auto& a : state.optimizer) inputs.push_back({type_of(a), "state", a});
+    first_ = static_cast<int>(inputs.size());
+    for (int i = 0; i < first_; ++i) options.donate[i] = i;
+    for (const auto& a : extras(problem_, optimizer_, 0))
+      inputs.push_back({type_of(a), "extra", {}});
+    plan_ = compile(step_function(problem_, optimizer_), std::move(inputs), options);
+  }
+  void step(std::int64_t t) {
+    int i = first_;
+    for (const auto& a : extras(problem_, optimizer_, t)) {
+      std::memcpy(plan_.input(i++).raw(), a.raw(), a.bytes());
+    }
+    plan_.run();
+  }
+  const Plan& plan() const { return plan_; }
+
+  State state;
+
+ private:
+  Problem problem_;
+  Optimizer optimizer_;
+  Plan plan_;
+  int first_ = 0;
+};
+
+// The same step computed eagerly: the reference for the compiled one.
+inline State eager_step(const Problem& problem, const Optimizer& optimizer, const State& state,
+                        std::int64_t t) {
+  Values in;
+  for (const auto& a : state.parameters) in.push_back(computed({a}, false));
+  for (const auto& a : state.optimizer) in.push_back(computed({a}, false));
+  for (const auto& a : extras(problem, optimizer, t)) in.push_back(computed({a}, false));
+  const EagerScope scope;
+  State next;
+  const auto out = step_function(problem, optimizer)(in);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    (i < problem.info.size() ? next.parameters : next.optimizer).push_back(out[i].array());
+  }
+  return next;
+}
+
+inline Array array_of(const Json& flat, Shape shape, DType dtype) {
+  return Array::from(flat.get<std::vector<double>>(), std::move(shape)).cast(dtype);
+}
+
+// The problem of optim_golden.py: a small network with a loss that is not convex,
+//   mean((tanh(x w + bias) u - y)^2) + 0.1 mean(sin(3 u)),
+// or its sequence of fed gradients.
+inline Problem golden_problem(const Json& json, DType dtype, bool fed) {
+  Problem problem;
+  std::vector<Shape> shapes;
+  for (const char* name : {"w", "bias", "u"}) {
+    shapes.emplace_back(json.at("shapes").at(name).get<std::vector<std::int64_t>>());
+    problem.info.push_back({name, {dtype, shapes.back(), false}, std::string(name) != "bias"});
+    problem.start.push_back(array_of(json.at("start").at(name), shapes.back(), dtype));
+  }
+  if (fed) {
+    for (const auto& step : json.at("fed")) {
+      auto& gradients = problem.fed.emplace_back();
+      for (std::size_t i = 0; i < 3; ++i) gradients.push_back(array_of(step[i], shapes[i], dtype));
+    }
+    return problem;
+  }
+  const auto table = [&](const char* name) {
+    std::vector<double> flat;
+    for (const auto& row : json.at(name))
+      for (const auto& x : row) flat.push_back(x.get<double>());
+    const auto rows = static_cast<std::int64_t>(json.at(name).size());
+    return Array::from(flat, {rows, static_cast<std::int64_t>(flat.size()) / rows}).cast(dtype);
+  };
+  problem.loss = [x = table("x"), y = table("y")](ValueSpan p) {
+    const auto hidden = tanh(matmul(descent::constant(x), p[0]) + p[1]);
+    return mean(square(matmul(hidden, p[2]) - descent::constant(y))) + 0.1 * mean(sin(3.0 * p[2]));
+  };
+  return problem;
+}
+
+}  // namespace descent::optim::test

@@ -1,0 +1,108 @@
+// Every optimizer against PyTorch's trajectories of 100 steps (tests/golden/optim_golden.py).
+#include <gmock/gmock.h>
+
+#include "tests/optim/stepper.h"
+
+namespace descent::optim::test {
+namespace {
+
+struct Case {
+  std::string row;
+  DType dtype;
+  bool fed;
+};
+
+const Json& trajectories() {
+  static const Json json = golden("trajectories.json");
+  return json;
+}
+
+bool is_row(const std::string& key) { return key != "torch" && key != "problem"; }
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const auto& [key, row] : trajectories().items()) {
+    if (!is_row(key)) continue;
+    for (const auto dtype : {DType::float64, DType::float32}) {
+      all.push_back({key, dtype, false});
+      all.push_back({key, dtype, true});
+    }
+  }
+  return all;
+}
+
+// Both sides round differently in each operation. float64: 1e-16 a step, which 100 steps of a
+// problem that is not convex blow up to some 1e-13. float32 is held against the float64 figures:
+// 6e-8 a step, blown up to some 1e-5. An error in a formula (place of eps, a bias correction, order
+// of the chain) shows at 1e-3 and more.
+double tolerance(DType dtype) { return dtype == DType::float64 ? 1e-10 : 1e-4; }
+
+class Trajectory : public testing::TestWithParam<Case> {};
+
+TEST_P(Trajectory, IsThatOfPyTorch) {
+  const auto& [row, dtype, fed] = GetParam();
+  const auto& json = trajectories().at(row);
+  const auto& expected = json.at(fed ? "fed" : "loss");
+  const auto problem = golden_problem(trajectories().at("problem"), dtype, fed);
+  const auto optimizer =
+      optimizer_from(json.at("optimizer"), json.at("options"), json.at("schedule"), 100);
+  Stepper stepper(problem, optimizer, start_of(problem, optimizer));
+  std::size_t compared = 0;
+  for (std::int64_t t = 0; t < 100; ++t) {
+    stepper.step(t);
+    const auto at = expected.find(std::to_string(t + 1));
+    if (at == expected.end()) continue;
+    for (std::size_t i = 0; i < 3; ++i) {
+      const auto want = (*at)[i].get<std::vector<double>>();
+      const auto got = stepper.state.parameters[i].to_vector();
+      ASSERT_EQ(got.size(), want.size());
+      double largest = 0, error = 0;  // relative to the largest element of the tensor
+      for (std::size_t k = 0; k < want.size(); ++k) {
+        largest = std::max(largest, std::abs(want[k]));
+        // Not std::max: NaN must fail.
+        if (!(std::abs(got[k] - want[k]) <= error)) error = std::abs(got[k] - want[k]);
+      }
+      EXPECT_LE(error, tolerance(dtype) * largest)
+          << "step " << t + 1 << ", parameter " << problem.info[i].name;
+    }
+    ++compared;
+  }
+  EXPECT_EQ(compared, expected.size());
+}
+
+INSTANTIATE_TEST_SUITE_P(, Trajectory, testing::ValuesIn(cases()), [](const auto& test) {
+  const auto& c = test.param;
+  return c.row + "_" + std::string(name_of(c.dtype)) + (c.fed ? "_fed" : "");
+});
+
+TEST(OptimizerRegistry, EveryOptimizerHasAGoldenRow) {
+  std::vector<std::string> covered;
+  for (const auto& [key, row] : trajectories().items()) {
+    if (is_row(key)) covered.push_back(row.at("optimizer"));
+  }
+  for (const auto& name : optimizers().names()) {
+    EXPECT_THAT(covered, testing::Contains(name)) << "add a row to tests/golden/optim_golden.py";
+  }
+}
+
+// An option that no row sets could mean anything.
+TEST(OptimizerRegistry, EveryOptionIsSetInSomeRow) {
+  for (const auto& [name, entry] : optimizers().entries()) {
+    for (const auto& option : entry.options) {
+      bool set = false;
+      for (const auto& [key, row] : trajectories().items()) {
+        if (!is_row(key) || !row.at("options").contains(option.key)) continue;
+        // The options that all optimizers share need one row of any of them.
+        const bool shared = testing::Matches(
+            testing::AnyOf("clip_norm", "clip_value", "l1", "l2", "decay_all"))(option.key);
+        set = set || shared || row.at("optimizer") == name;
+      }
+      EXPECT_TRUE(set) << name << "." << option.key << " is in no row of optim_golden.py";
+      EXPECT_FALSE(option.help.empty()) << name << "." << option.key;
+    }
+    EXPECT_FALSE(entry.help.empty()) << name;
+  }
+}
+
+}  // namespace
+}  // namespace descent::optim::test
