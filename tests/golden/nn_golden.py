@@ -77,8 +77,9 @@ LAYERS = {
     "linear_sequence": (nn.Linear(3, 2), [4, 2, 3], True),
     "conv2d": (nn.Conv2d(2, 3, 3), [4, 2, 5, 4], True),
     "conv2d_all_options": (
-        nn.Conv2d(4, 6, (3, 2), (2, 1), (1, 0), (1, 2), groups=2), [4, 4, 4, 5], True),
-    "conv2d_same": (nn.Conv2d(2, 3, (4, 3), padding="same", bias=False), [4, 2, 4, 3], True),
+        nn.Conv2d(4, 6, (3, 2), (2, 1), (1, 0), (2, 3), groups=2), [4, 4, 4, 5], True),
+    "conv2d_same": (
+        nn.Conv2d(2, 3, (4, 3), padding="same", dilation=(1, 2), bias=False), [4, 2, 4, 3], True),
     "conv2d_same_strided": (Same(2, 3, (4, 2), 2), [4, 2, 5, 4], True),
     "max_pool2d": (nn.MaxPool2d(2), [4, 2, 4, 4], True),
     "max_pool2d_overlapping": (nn.MaxPool2d((3, 2), (2, 1), (1, 1)), [4, 2, 4, 3], True),

@@ -55,6 +55,7 @@ def torch_kwargs(options, *names):
     return out
 
 
+# An optimizer that PyTorch lacks stands here as a torch.optim.Optimizer written from its paper.
 TORCH = {
     "sgd": (torch.optim.SGD, ("lr", "momentum", "dampening", "nesterov")),
     "adagrad": (torch.optim.Adagrad, ("lr", "lr_decay", "eps")),
@@ -62,7 +63,6 @@ TORCH = {
     "adam": (torch.optim.Adam, ("lr", "eps", "amsgrad")),
     "adamw": (torch.optim.AdamW, ("lr", "eps", "amsgrad")),
 }
-DECOUPLED = {"adamw": 0.01}  # default of weight_decay
 
 # name of the row, optimizer, descent's options, PyTorch's scheduler as (descent's name and
 # options, constructor), where the rate is to change
@@ -86,7 +86,8 @@ OPTIMIZERS = [
     ("adagrad_default", "adagrad", {}, None),
     ("adagrad", "adagrad", {"lr": 0.1, "lr_decay": 0.05, "initial_accumulator": 0.1}, None),
     ("adagrad_eps", "adagrad", {"lr": 0.1, "eps": 0.1, "weight_decay": 0.1}, None),
-    ("rmsprop_default", "rmsprop", {}, None),
+    # At the default rate of 0.01 this problem is chaotic: PyTorch started 1e-15 apart ends 1e-4 apart.
+    ("rmsprop", "rmsprop", {"lr": 0.005}, None),
     ("rmsprop_alpha_eps", "rmsprop", {"lr": 0.01, "alpha": 0.9, "eps": 0.1}, None),
     ("rmsprop_centered", "rmsprop", {"lr": 0.005, "centered": True, "eps": 0.01}, None),
     ("rmsprop_momentum", "rmsprop", {"lr": 0.002, "momentum": 0.8, "weight_decay": 0.05}, None),
@@ -100,14 +101,24 @@ OPTIMIZERS = [
     ("adamw_default", "adamw", {}, None),
     ("adamw", "adamw", {"lr": 0.02, "weight_decay": 0.2}, COSINE),
     ("adamw_decay_all", "adamw", {"lr": 0.02, "weight_decay": 0.2, "decay_all": True}, None),
-    ("adamw_amsgrad_l2", "adamw", {"lr": 0.01, "amsgrad": True, "l2": 0.1, "weight_decay": 0.1},
-     None),
+    ("adamw_options", "adamw", {"lr": 0.01, "beta1": 0.8, "beta2": 0.9, "eps": 0.01,
+                                "amsgrad": True, "l2": 0.1, "weight_decay": 0.1}, None),
 ]
+
+
+def defaults_of(name):
+    """PyTorch's defaults by descent's names of the options."""
+    defaults = dict(TORCH[name][0]([torch.zeros(1)]).defaults)
+    if "betas" in defaults:
+        defaults["beta1"], defaults["beta2"] = defaults["betas"]
+    if "initial_accumulator_value" in defaults:
+        defaults["initial_accumulator"] = defaults["initial_accumulator_value"]
+    return {k: v for k, v in defaults.items() if isinstance(v, (bool, int, float))}
 
 
 def optimizer_of(name, options, p):
     kind, names = TORCH[name]
-    rate = options.get("weight_decay", DECOUPLED.get(name, 0))
+    rate = options.get("weight_decay", defaults_of(name)["weight_decay"])
     decayed = [v for k, v in p.items() if k != "bias" or options.get("decay_all")]
     rest = [v for k, v in p.items() if k == "bias" and not options.get("decay_all")]
     groups = [{"params": decayed, "weight_decay": rate}]
@@ -222,7 +233,8 @@ def main():
     problem = {"start": {k: v.flatten().tolist() for k, v in START.items()}, "shapes": SHAPES,
                "x": X.tolist(), "y": Y.tolist(),
                "fed": [[g.flatten().tolist() for g in step] for step in FED]}
-    trajectories = {"torch": torch.__version__.split("+")[0], "problem": problem}
+    trajectories = {"torch": torch.__version__.split("+")[0], "problem": problem,
+                    "defaults": {name: defaults_of(name) for name in TORCH}}
     for row in OPTIMIZERS:
         trajectories[row[0]] = {"optimizer": row[1], "options": row[2],
                                 "schedule": row[3][0] if row[3] else None,

@@ -231,6 +231,13 @@ inline nlohmann::json golden(const std::string& file) {
   return nlohmann::json::parse(in);
 }
 
+inline std::vector<std::string> golden_cases(const std::string& file) {
+  const auto cases = golden(file);
+  std::vector<std::string> names;
+  for (const auto& [name, unused] : cases.items()) names.push_back(name);
+  return names;
+}
+
 inline Array array_of(const nlohmann::json& stored) {
   return Array::from(stored.at("values").get<std::vector<double>>(),
                      Shape(stored.at("shape").get<Integers>()));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "descent/base/error.h"
@@ -72,6 +73,8 @@ Expected normal_row(const std::string& name, Initializer init, double variance) 
   return {name, std::move(init), variance, kInfinite};
 }
 
+std::string name_of_row(const testing::TestParamInfo<Expected>& row) { return row.param.name; }
+
 // 1 - 2 * 2 phi(2) / (2 Phi(2) - 1): the variance of a normal cut at two deviations.
 constexpr double kTruncated = 0.7737413035499232;
 
@@ -87,7 +90,7 @@ INSTANTIATE_TEST_SUITE_P(
                     normal_row("he_normal", he_normal(), 2.0 / 1080),
                     normal_row("he_normal_leaky", he_normal(0.5), 2.0 / 1.25 / 1080),
                     uniform_row("torch_default", torch_default(), std::sqrt(1.0 / 1080))),
-    [](const auto& info) { return info.param.name; });
+    name_of_row);
 
 TEST(Initializers, ConstantsAreExact) {
   EXPECT_THAT(zeros()(DType::float32, {3}, 1).to_vector(), testing::Each(0));

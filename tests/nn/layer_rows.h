@@ -24,10 +24,13 @@ inline std::vector<LayerCase> layer_cases() {
                                 {"kernel", Integers{3, 2}},
                                 {"stride", Integers{2, 1}},
                                 {"padding", "1,0"},
-                                {"dilation", Integers{1, 2}},
+                                {"dilation", Integers{2, 3}},
                                 {"groups", 2}});
-  const auto same =
-      with({{"filters", 3}, {"kernel", Integers{4, 3}}, {"padding", "same"}, {"bias", false}});
+  const auto same = with({{"filters", 3},
+                          {"kernel", Integers{4, 3}},
+                          {"padding", "same"},
+                          {"dilation", Integers{1, 2}},
+                          {"bias", false}});
   const auto same_strided = with(
       {{"filters", 3}, {"kernel", Integers{4, 2}}, {"padding", "same"}, {"stride", Integers{2}}});
   const auto overlapping =

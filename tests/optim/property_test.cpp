@@ -64,6 +64,8 @@ TEST_P(EveryOptimizer, FusedEqualsUnfusedBitForBit) {
     for (const auto& [pass, seconds] : fused.plan().statistics().pass_seconds)
       bare.without.push_back(pass);
     Stepper unfused(problem, optimizer, start, bare);
+    EXPECT_GT(fused.plan().statistics().fused, 0);
+    EXPECT_EQ(unfused.plan().statistics().fused, 0);
     State eager = start.clone();
     for (std::int64_t t = 0; t < 5; ++t) {
       fused.step(t);
@@ -251,7 +253,7 @@ std::string error_of(const std::function<void()>& f) {
 TEST(Errors, SayWhatToDo) {
   using testing::HasSubstr;
   EXPECT_THAT(error_of([] { adam({.b1 = 1}); }),
-              HasSubstr("b1 must be at least 0 and less than 1"));
+              HasSubstr("beta1 must be at least 0 and less than 1"));
   EXPECT_THAT(error_of([] { sgd({.nesterov = true}); }), HasSubstr("nesterov needs a momentum"));
   EXPECT_THAT(error_of([] { clip_by_global_norm(0); }),
               HasSubstr("max_norm must be greater than 0"));

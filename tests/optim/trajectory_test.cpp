@@ -10,6 +10,7 @@ struct Case {
   std::string row;
   DType dtype;
   bool fed;
+  friend void PrintTo(const Case& c, std::ostream* out) { *out << c.row; }
 };
 
 const Json& trajectories() {
@@ -17,7 +18,7 @@ const Json& trajectories() {
   return json;
 }
 
-bool is_row(const std::string& key) { return key != "torch" && key != "problem"; }
+bool is_row(const std::string& key) { return trajectories().at(key).contains("optimizer"); }
 
 std::vector<Case> cases() {
   std::vector<Case> all;
@@ -82,6 +83,25 @@ TEST(OptimizerRegistry, EveryOptimizerHasAGoldenRow) {
   }
   for (const auto& name : optimizers().names()) {
     EXPECT_THAT(covered, testing::Contains(name)) << "add a row to tests/golden/optim_golden.py";
+  }
+}
+
+// Options that PyTorch has too default to PyTorch's values.
+TEST(OptimizerRegistry, DefaultsAreThoseOfPyTorch) {
+  for (const auto& [name, defaults] : trajectories().at("defaults").items()) {
+    const auto& entry = optimizers().at(name);
+    const auto options = resolve(entry.options, {}, name);
+    int compared = 0;
+    for (const auto& [key, value] : defaults.items()) {
+      if (!options.has(key)) continue;  // "foreach", "maximize", ...
+      ++compared;
+      if (value.is_boolean()) {
+        EXPECT_EQ(options.boolean(key), value.get<bool>()) << name << "." << key;
+      } else {
+        EXPECT_EQ(options.number(key), value.get<double>()) << name << "." << key;
+      }
+    }
+    EXPECT_GE(compared, 5) << name;
   }
 }
 

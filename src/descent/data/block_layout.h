@@ -19,6 +19,11 @@ struct BlockLayout {
       inner = channels == 0 ? 0 : sample.size() / channels;
     }
   }
+  // One channel for everything.
+  void merge() {
+    inner = size();
+    channels = 1;
+  }
   std::int64_t size() const { return channels * inner; }
 };
 

@@ -121,8 +121,8 @@ std::string describe_classes(const Target& target) {
   }
   if (counts.size() > 5) {
     const auto [low, high] = std::ranges::minmax(counts);
-    return fmt::format("{} classes ({} to {} rows each)", counts.size(), with_commas(low),
-                       with_commas(high));
+    return fmt::format("{} classes ({}{} rows each)", counts.size(),
+                       low < high ? with_commas(low) + " to " : "", with_commas(high));
   }
   Lines parts;
   for (const auto n : counts) parts.push_back(with_commas(n));

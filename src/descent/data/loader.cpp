@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <csignal>
 #include <cstring>
@@ -13,6 +14,7 @@
 
 #include "descent/base/error.h"
 #include "descent/base/random.h"
+#include "descent/base/threads.h"
 #include "descent/data/block_layout.h"
 
 namespace descent::data {
@@ -62,7 +64,7 @@ class GatherBytes {
   GatherBytes(const Dataset& dataset, DType wanted)
       : from_(dataset.features), to_(wanted), layout_(dataset.sample_shape(), true) {
     const auto channels = std::max<std::size_t>(dataset.shift.size(), 1);
-    if (channels == 1) layout_ = {.channels = 1, .inner = layout_.size()};
+    if (channels == 1) layout_.merge();
     if (static_cast<std::int64_t>(channels) != layout_.channels ||
         dataset.shift.size() != dataset.scale.size()) {
       throw Error(ErrorKind::internal,
@@ -116,8 +118,7 @@ struct Loader::State {
       : dataset(given), options(std::move(chosen)) {
     check();
     rows = dataset.rows();
-    full = options.batch_size == 0 || options.batch_size >= rows;
-    batch = full ? rows : options.batch_size;
+    batch = options.batch_size == 0 ? rows : std::min(options.batch_size, rows);
     const std::int64_t rest = rows % batch;
     batches = rows / batch + (rest > 0 && !options.drop_last ? 1 : 0);
     key = fold_in(seed, hash_text("shuffle"));
@@ -215,6 +216,7 @@ struct Loader::State {
   }
 
   void work(Cursor at) {
+    prepare_thread();
     for (;; at = after(at)) {
       {
         std::unique_lock lock(mutex);
@@ -279,7 +281,7 @@ struct Loader::State {
   LoaderOptions options;
   std::int64_t rows = 0, batch = 0, batches = 0;
   std::uint64_t key = 0;
-  bool full = false, shuffle = true, constant = false, gathered = false;
+  bool shuffle = true, constant = false, gathered = false;
   int ahead = 0;
   // None or one of each.
   std::vector<GatherBytes> bytes;

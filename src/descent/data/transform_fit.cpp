@@ -73,7 +73,7 @@ class TransformFitter {
       for (const auto c : choose_features()) fit_column(table_.columns[c]);
       if (t_.columns_.empty()) {
         throw Error(ErrorKind::data, "no column is left to learn from", table_.where,
-                    "look at data.features and data.drop");
+                    warnings_.empty() ? "look at data.features and data.drop" : warnings_.back());
       }
     }
     return std::move(t_);

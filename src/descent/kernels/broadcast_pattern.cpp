@@ -119,6 +119,24 @@ void BroadcastPattern::fill(const void* from, std::int64_t first, std::int64_t c
   }
 }
 
+void BroadcastPattern::repeat(const void* from, std::int64_t count, void* to) const {
+  if (period_ == 1 && element_ == 4) {  // the scalars of an optimizer: most of all cases
+    const float value = *static_cast<const float*>(from);
+    auto* out = static_cast<float*>(to);
+    for (std::int64_t i = 0; i < count; i += kSlack) std::fill_n(out + i, kSlack, value);
+    return;
+  }
+  const std::int64_t once = std::min(count, period_);
+  fill(from, 0, once, to);
+  auto* bytes = static_cast<std::byte*>(to);
+  const auto size = static_cast<std::int64_t>(element_);
+  for (std::int64_t done = once * size, all = count * size; done < all;) {
+    const std::int64_t more = std::min(done, all - done);
+    std::memcpy(bytes + done, bytes, static_cast<std::size_t>(more));
+    done += more;
+  }
+}
+
 const void* BroadcastPattern::find(const void* from, std::int64_t first, std::int64_t count,
                                    void* to) const {
   // A row repeated: most tiles lie inside one copy of it.

@@ -22,7 +22,10 @@ class BroadcastPattern {
   static constexpr std::int64_t kSlack = 16;
   // to[i] = element first + i of the broadcast input, i < count.
   void fill(const void* from, std::int64_t first, std::int64_t count, void* to) const;
-  // The same without a copy where these elements lie behind each other in `from`; else fills `to`.
+  // The first `count` elements, whole periods copied from each other.
+  void repeat(const void* from, std::int64_t count, void* to) const;
+  // As fill(), but without a copy where these elements lie behind each other in `from`: their
+  // address, or that of `to`.
   const void* find(const void* from, std::int64_t first, std::int64_t count, void* to) const;
 
  private:

@@ -55,16 +55,16 @@ bool Eq(T a, T b) {
   return a == b;
 }
 template <class T>
-bool Ne(T a, T b) {
-  return a != b;
-}
-template <class T>
 T IfThenElse(bool m, T a, T b) {
   return m ? a : b;
 }
 template <class T>
 T IfThenElseZero(bool m, T a) {
   return m ? a : T{0};
+}
+template <class T>
+T IfThenZeroElse(bool m, T a) {
+  return m ? T{0} : a;
 }
 }  // namespace hn
 

@@ -5,7 +5,7 @@
 
 #include "descent/kernels/eltwise.h"
 #include "descent/kernels/eltwise_math-inl.h"
-#include "descent/kernels/partial-inl.h"
+#include "descent/kernels/vector-inl.h"
 
 #if defined(DESCENT_ELTWISE_LOOPS_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef DESCENT_ELTWISE_LOOPS_INL_H

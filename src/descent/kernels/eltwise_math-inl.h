@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "descent/kernels/vector-inl.h"
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
 
@@ -53,7 +54,9 @@ struct Coefficients<float> {
                                        -0.0000277478540243767476, 3.50137976703603571e-6};
   static constexpr double ln2_hi = 0.693145751953125, ln2_lo = 1.42860682030941723212e-6;
   static constexpr double magic = 0x1.8p23;  // adding it rounds to an integer, in the low bits
-  static constexpr double exp_low = -104, exp_high = 89, expm1_low = -18, tanh_one = 10;
+  // exp_low rounds to n = 1 - bias, exp_high to n = bias + 1 where 2^n (1 + p) is infinite.
+  static constexpr double exp_low = -87.5, exp_high = 89, half_exp_high = 89.7, expm1_low = -18,
+                          tanh_one = 10;
   static constexpr double erf_one = 3.95;
   static constexpr int mantissa = 23, bias = 127;
   static constexpr std::uint32_t sqrt_half = 0x3f3504f3u, one = 0x3f800000u;
@@ -86,7 +89,8 @@ struct Coefficients<double> {
       7.30187385992227924e-13,   -1.1632102897926472e-14};
   static constexpr double ln2_hi = 6.93147180369123816490e-01, ln2_lo = 1.90821492927058770002e-10;
   static constexpr double magic = 0x1.8p52;
-  static constexpr double exp_low = -746, exp_high = 711, expm1_low = -38, tanh_one = 20;
+  static constexpr double exp_low = -708.5, exp_high = 710, half_exp_high = 711, expm1_low = -38,
+                          tanh_one = 20;
   static constexpr double erf_one = 5.95;
   static constexpr int mantissa = 52, bias = 1023;
   static constexpr std::uint64_t sqrt_half = 0x3fe6a09e667f3bcdu, one = 0x3ff0000000000000u;
@@ -94,26 +98,24 @@ struct Coefficients<double> {
   static constexpr double trigonometric = 1e5;
 };
 
-// Min(x, limit) and Max(x, limit) that keep NaN.
+// x, but no more (no less) than the limit; NaN stays.
 template <class D, class V>
 HWY_INLINE V AtMost(D d, V x, double limit) {
-  const V bound = Const(d, limit);
-  return hn::IfThenElse(hn::Gt(x, bound), bound, x);
+  return MinOrSecond(Const(d, limit), x);
 }
 template <class D, class V>
 HWY_INLINE V AtLeast(D d, V x, double limit) {
-  const V bound = Const(d, limit);
-  return hn::IfThenElse(hn::Lt(x, bound), bound, x);
+  return MaxOrSecond(Const(d, limit), x);
 }
 
-// 2^n for an integer n given as n + magic.
-template <class D, class V>
+// 2^(n - Less) for an integer n given as n + magic.
+template <int Less, class D, class V>
 HWY_INLINE V PowerOfTwo(D d, V shifted) {
   using C = Coefficients<hn::TFromD<D>>;
   const hn::RebindToUnsigned<D> du;
   using U = hn::TFromD<decltype(du)>;
   const auto exponent = hn::ShiftLeft<C::mantissa>(hn::BitCast(du, shifted));
-  return hn::BitCast(d, hn::Add(exponent, hn::Set(du, U{C::bias} << C::mantissa)));
+  return hn::BitCast(d, hn::Add(exponent, hn::Set(du, U{C::bias - Less} << C::mantissa)));
 }
 
 // e^x = 2^n (1 + p) with |p| < 0.42; `shifted` is n + magic.
@@ -131,21 +133,21 @@ HWY_INLINE ExpParts<V> SplitExp(D d, V x) {
   return {n, shifted, hn::MulAdd(hn::Mul(r, r), Polynomial(d, r, C::exp), r)};
 }
 
-// factor * e^x. Two scale factors, since 2^n alone overflows before e^x does.
-template <class D, class V>
-HWY_INLINE V ScaledExp(D d, V x, double factor) {
-  using C = Coefficients<hn::TFromD<D>>;
-  const V magic = Const(d, C::magic);
-  const auto e = SplitExp(d, AtMost(d, AtLeast(d, x, C::exp_low), C::exp_high + 1));
-  const V half = hn::MulAdd(e.n, Const(d, 0.5), magic);
-  const V rest = hn::Sub(e.n, hn::Sub(half, magic));
-  const V f = Const(d, factor);
-  return hn::Mul(hn::Mul(hn::MulAdd(e.p, f, f), PowerOfTwo(d, half)),
-                 PowerOfTwo(d, hn::Add(rest, magic)));
-}
+// e^x as (2 e^r) 2^(n - 1), since 2^n alone overflows before e^x does. Below exp_low the factor is
+// no normal number: 0, as threads that flush subnormal numbers would have it.
 template <class D, class V>
 HWY_INLINE V ExpOf(D d, V x) {
-  return ScaledExp(d, x, 1.0);
+  using C = Coefficients<hn::TFromD<D>>;
+  const auto e = SplitExp(d, AtMost(d, AtLeast(d, x, C::exp_low), C::exp_high));
+  const V two = Const(d, 2);
+  return hn::Mul(hn::MulAdd(e.p, two, two), PowerOfTwo<1>(d, e.shifted));
+}
+// e^x / 2 for x >= 0: infinite only where cosh is.
+template <class D, class V>
+HWY_INLINE V HalfExp(D d, V x) {
+  const auto e = SplitExp(d, AtMost(d, x, Coefficients<hn::TFromD<D>>::half_exp_high));
+  const V two = Const(d, 2);
+  return hn::Mul(hn::MulAdd(e.p, two, two), PowerOfTwo<2>(d, e.shifted));
 }
 
 // e^x - 1 for x where 2^n neither overflows nor underflows: 2^n (p + (1 - 2^-n)).
@@ -153,8 +155,8 @@ template <class D, class V>
 HWY_INLINE V Expm1Narrow(D d, V x) {
   const auto e = SplitExp(d, x);
   const V one = Const(d, 1), magic = Const(d, Coefficients<hn::TFromD<D>>::magic);
-  const V inverse = PowerOfTwo(d, hn::Sub(magic, e.n));
-  return hn::Mul(hn::Add(e.p, hn::Sub(one, inverse)), PowerOfTwo(d, e.shifted));
+  const V inverse = PowerOfTwo<0>(d, hn::Sub(magic, e.n));
+  return hn::Mul(hn::Add(e.p, hn::Sub(one, inverse)), PowerOfTwo<0>(d, e.shifted));
 }
 template <class D, class V>
 HWY_INLINE V Expm1Of(D d, V x) {
@@ -253,13 +255,13 @@ HWY_INLINE V SoftplusOf(D d, V x) {
 }
 template <class D, class V>
 HWY_INLINE V CoshOf(D d, V x) {
-  const V half = ScaledExp(d, hn::Abs(x), 0.5);  // e^|x| / 2 overflows only where cosh does
+  const V half = HalfExp(d, hn::Abs(x));
   return hn::Add(half, hn::Div(Const(d, 0.25), half));
 }
 template <class D, class V>
 HWY_INLINE V SinhOf(D d, V x) {
   const V t = hn::Abs(x), one = Const(d, 1);
-  const V half = ScaledExp(d, t, 0.5);
+  const V half = HalfExp(d, t);
   const V far = hn::Sub(half, hn::Div(Const(d, 0.25), half));
   const V m = Expm1Narrow(d, AtMost(d, t, 1.0));
   const V near = hn::Mul(Const(d, 0.5), hn::Add(m, hn::Div(m, hn::Add(m, one))));
@@ -293,7 +295,8 @@ template <class D, class V>
 HWY_INLINE V SinOf(D d, V x) {
   using T = hn::TFromD<D>;
   const auto far = hn::Not(hn::Le(hn::Abs(x), Const(d, Coefficients<T>::trigonometric)));
-  return PatchLanes(d, x, hn::Sin(d, x), far, [](T v) { return std::sin(v); });
+  const V y = hn::IfThenElse(hn::Eq(x, hn::Zero(d)), x, hn::Sin(d, x));  // keeps -0
+  return PatchLanes(d, x, y, far, [](T v) { return std::sin(v); });
 }
 template <class D, class V>
 HWY_INLINE V CosOf(D d, V x) {
@@ -342,10 +345,9 @@ HWY_INLINE V PowFloat32(D d, V a, V b) {
   const V inf = Const(d, std::numeric_limits<double>::infinity());
   const V half_b = hn::Mul(b, Const(d, 0.5));
   const auto integer = hn::Eq(hn::Floor(b), b);
-  const auto odd = hn::And(integer, hn::Ne(hn::Floor(half_b), half_b));
+  const auto odd = hn::And(integer, hn::Not(hn::Eq(hn::Floor(half_b), half_b)));
   V r = hn::IfThenElse(odd, hn::CopySign(y, a), y);
-  const auto root =
-      hn::And(hn::And(hn::Lt(a, zero), hn::Gt(a, hn::Neg(inf))), hn::Ne(hn::Floor(b), b));
+  const auto root = hn::And(hn::And(hn::Lt(a, zero), hn::Gt(a, hn::Neg(inf))), hn::Not(integer));
   r = hn::IfThenElse(root, Const(d, std::numeric_limits<double>::quiet_NaN()), r);
   const auto unit = hn::And(hn::Eq(a, hn::Neg(one)), hn::Eq(hn::Abs(b), inf));
   return hn::IfThenElse(hn::Or(hn::Or(hn::Eq(b, zero), hn::Eq(a, one)), unit), one, r);
@@ -376,11 +378,11 @@ HWY_INLINE V ReluOf(D d, V x) {
 }
 template <class D, class V>
 HWY_INLINE V MaxOf(D, V a, V b) {
-  return hn::IfThenElse(hn::Or(hn::Gt(a, b), hn::Ne(a, a)), a, b);
+  return hn::IfThenElse(hn::IsNaN(a), a, MaxOrSecond(a, b));
 }
 template <class D, class V>
 HWY_INLINE V MinOf(D, V a, V b) {
-  return hn::IfThenElse(hn::Or(hn::Lt(a, b), hn::Ne(a, a)), a, b);
+  return hn::IfThenElse(hn::IsNaN(a), a, MinOrSecond(a, b));
 }
 template <class D, class V>
 HWY_INLINE V IsFiniteOf(D d, V x) {

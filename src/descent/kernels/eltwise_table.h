@@ -9,6 +9,7 @@
 // `zero` as a derivative: piecewise constant, no gradient. Comparisons give 1 and 0 in the
 // operands' type; the public less(), equal(), ... cast that to bool.
 // In kernels: hn = hwy::HWY_NAMESPACE, K(c) = the constant c in the vector's type.
+// hn::Ne is left alone: Highway 1.0.3 has it false for NaN on AVX-512.
 // No include guard: each inclusion undefines the macros.
 // (clang-format takes the products for pointers.)
 // clang-format off
@@ -55,10 +56,10 @@ NUMERIC2(less_equal_mask, hn::IfThenElseZero(hn::Le(a, b), K(1)), zero, zero)
 NUMERIC2(greater_mask, hn::IfThenElseZero(hn::Gt(a, b), K(1)), zero, zero)
 NUMERIC2(greater_equal_mask, hn::IfThenElseZero(hn::Ge(a, b), K(1)), zero, zero)
 NUMERIC2(equal_mask, hn::IfThenElseZero(hn::Eq(a, b), K(1)), zero, zero)
-NUMERIC2(not_equal_mask, hn::IfThenElseZero(hn::Ne(a, b), K(1)), zero, zero)
+NUMERIC2(not_equal_mask, hn::IfThenZeroElse(hn::Eq(a, b), K(1)), zero, zero)
 
 // select(m, a, b): a where the mask is not 0, else b (both kept from NaN of the other side).
-NUMERIC3(select, hn::IfThenElse(hn::Ne(m, hn::Zero(d)), a, b), zero, select(m, g, zeros_like(g)), select(m, zeros_like(g), g))
+NUMERIC3(select, hn::IfThenElse(hn::Eq(m, hn::Zero(d)), b, a), zero, select(m, g, zeros_like(g)), select(m, zeros_like(g), g))
 
 #undef ELTWISE1
 #undef ELTWISE2

@@ -23,7 +23,7 @@ std::int64_t elements_c(const MatmulShape& s) { return s.batch * s.m * s.n; }
 
 // Below it a product of ours is faster than a call of the library (measured: matmul_test.cpp
 // prints nothing, bench/ does; Zen 5, AVX-512).
-constexpr std::int64_t kSmall = 24 * 24 * 24;
+constexpr std::int64_t kSmall = 48 * 48 * 48;
 bool is_small(const MatmulShape& s) { return s.m * s.k * s.n <= kSmall; }
 
 template <class T>
@@ -71,19 +71,13 @@ class Library : public MatmulMethod {
         primitive_(plan_) {}
   std::size_t scratch_bytes() const override { return plan_.scratchpad_desc().get_size(); }
   std::function<void()> bind(const void* a, const void* b, void* c, void* scratch) const override {
-    return Held{std::make_shared<const onednn::Call>(
-        primitive_, std::vector<onednn::Call::Argument>{
-                        {DNNL_ARG_SRC, a_, a},
-                        {DNNL_ARG_WEIGHTS, b_, b},
-                        {DNNL_ARG_DST, c_, c},
-                        {DNNL_ARG_SCRATCHPAD, plan_.scratchpad_desc(), scratch}})};
+    return onednn::held(primitive_, {{DNNL_ARG_SRC, a_, a},
+                                     {DNNL_ARG_WEIGHTS, b_, b},
+                                     {DNNL_ARG_DST, c_, c},
+                                     {DNNL_ARG_SCRATCHPAD, plan_.scratchpad_desc(), scratch}});
   }
 
  private:
-  struct Held {
-    std::shared_ptr<const onednn::Call> call;
-    void operator()() const { (*call)(); }
-  };
   // Rows x columns, stored the other way round if transposed: the strides say it.
   static onednn::Desc desc(const MatmulShape& s, DType t, std::int64_t rows, std::int64_t columns,
                            bool transpose, bool broadcast) {

@@ -7,6 +7,7 @@
 
 #include "descent/base/error.h"
 #include "descent/kernels/reduce.h"
+#include "descent/kernels/transpose.h"
 
 namespace descent::kernels {
 namespace {
@@ -93,21 +94,14 @@ void move_run(E* strided, E* dense, const Axis& a) {
   }
 }
 
-// Two axes, `across` with unit steps in the strided array and `along` in the dense one, by squares
-// that fit in the cache.
+// Two axes, `across` with unit steps in the strided array and `along` in the dense one.
 template <bool Store, class E>
-void move_transposed(E* strided, E* dense, const Axis& across, const Axis& along) {
-  constexpr std::int64_t side = 16;
-  for (std::int64_t i0 = 0; i0 < across.extent; i0 += side) {
-    const std::int64_t i1 = std::min(across.extent, i0 + side);
-    for (std::int64_t j0 = 0; j0 < along.extent; j0 += side) {
-      const std::int64_t j1 = std::min(along.extent, j0 + side);
-      for (std::int64_t i = i0; i < i1; ++i) {
-        for (std::int64_t j = j0; j < j1; ++j) {
-          move_element<Store>(strided + i + j * along.strided, dense + i * across.dense + j);
-        }
-      }
-    }
+void move_transposed(TransposeFn transpose, E* strided, E* dense, const Axis& across,
+                     const Axis& along) {
+  if (Store) {
+    transpose(dense, across.dense, strided, along.strided, across.extent, along.extent);
+  } else {
+    transpose(strided, along.strided, dense, across.dense, along.extent, across.extent);
   }
 }
 
@@ -123,8 +117,9 @@ void move_all(E* strided, E* dense, Axes axes) {
     return;
   }
   std::rotate(unit, unit + 1, axes.axis.begin() + last);  // the unit axis to second from the end
+  const auto transpose = transpose_kernel(sizeof(E));
   for_each(axes, last - 1, [&](std::int64_t s, std::int64_t d) {
-    move_transposed<Store>(strided + s, dense + d, axes.axis[last - 1], axes.axis[last]);
+    move_transposed<Store>(transpose, strided + s, dense + d, axes.axis[last - 1], axes.axis[last]);
   });
 }
 

@@ -3,7 +3,8 @@
 #pragma once
 #include <omp.h>
 
-#include <algorithm>
+#include <functional>
+#include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <utility>
 #include <vector>
@@ -142,5 +143,11 @@ class Call {
   std::vector<dnnl::memory> memory_;
   std::vector<dnnl_exec_arg_t> arguments_;
 };
+
+// A Call as a plan keeps it.
+inline std::function<void()> held(const dnnl::primitive& primitive,
+                                  const std::vector<Call::Argument>& arguments) {
+  return [call = std::make_shared<const Call>(primitive, arguments)] { (*call)(); };
+}
 
 }  // namespace descent::kernels::onednn

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "descent/base/error.h"
 #include "descent/kernels/reduce.h"
@@ -15,52 +16,73 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace descent::kernels::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
 
-constexpr int kBlocks = 16;  // Philox blocks computed side by side, one per lane
+constexpr std::size_t kBlocks = 16;  // Philox blocks at a time
+using Words = std::array<std::uint32_t, 4 * kBlocks>;
 
-// words[w][j] = word w of block first + j; the rounds of base/random.cpp, as loops over lanes that
-// the compiler turns into vectors.
-HWY_INLINE void Blocks(std::uint64_t key, std::uint64_t stream, std::uint64_t first,
-                       std::uint32_t (&c)[4][kBlocks]) {
-  for (int j = 0; j < kBlocks; ++j) {
-    const std::uint64_t block = first + static_cast<std::uint64_t>(j);
-    c[0][j] = static_cast<std::uint32_t>(block);
-    c[1][j] = static_cast<std::uint32_t>(block >> 32);
-    c[2][j] = static_cast<std::uint32_t>(stream);
-    c[3][j] = static_cast<std::uint32_t>(stream >> 32);
-  }
-  auto k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
-  for (int round = 0; round < 10; ++round) {
-    for (int j = 0; j < kBlocks; ++j) {
-      const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * c[0][j];
-      const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * c[2][j];
-      c[0][j] = static_cast<std::uint32_t>(p1 >> 32) ^ c[1][j] ^ k0;
-      c[1][j] = static_cast<std::uint32_t>(p1);
-      c[2][j] = static_cast<std::uint32_t>(p0 >> 32) ^ c[3][j] ^ k1;
-      c[3][j] = static_cast<std::uint32_t>(p0);
-    }
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
+// The words of blocks first .. first + kBlocks - 1: philox(block, stream; key) of base/random.h.
+#if HWY_TARGET == HWY_SCALAR
+HWY_INLINE void Blocks(std::uint64_t key, std::uint64_t stream, std::uint64_t first, Words& out) {
+  for (std::size_t j = 0; j < kBlocks; ++j) {
+    const std::uint64_t block = first + j;
+    const auto words =
+        philox({static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32),
+                static_cast<std::uint32_t>(stream), static_cast<std::uint32_t>(stream >> 32)},
+               key);
+    std::copy(words.begin(), words.end(), out.begin() + 4 * j);
   }
 }
+#else
+// One block per 64-bit lane, each word in a lane's lower half: that is where the wide product takes
+// its factors, and what the upper halves hold is never looked at.
+HWY_INLINE void Blocks(std::uint64_t key, std::uint64_t stream, std::uint64_t first, Words& out) {
+  const hn::CappedTag<std::uint64_t, kBlocks> d;
+  const hn::Repartition<std::uint32_t, decltype(d)> half;
+  using V = hn::Vec<decltype(d)>;
+  const auto product = [&](V x, std::uint64_t factor) HWY_ATTR {
+    return hn::MulEven(hn::BitCast(half, x), hn::BitCast(half, hn::Set(d, factor)));
+  };
+  for (std::size_t j = 0; j < kBlocks; j += hn::Lanes(d)) {
+    V c0 = hn::Iota(d, first + j), c1 = hn::ShiftRight<32>(c0);
+    V c2 = hn::Set(d, stream), c3 = hn::Set(d, stream >> 32);
+    auto k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
+    for (int round = 0; round < 10; ++round) {
+      const V p0 = product(c0, 0xD2511F53u), p1 = product(c2, 0xCD9E8D57u);
+      c0 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p1), c1), hn::Set(d, k0));
+      c2 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p0), c3), hn::Set(d, k1));
+      c1 = p1;
+      c3 = p0;
+      k0 += 0x9E3779B9u;
+      k1 += 0xBB67AE85u;
+    }
+    const V low = hn::Set(d, 0xFFFFFFFFu);
+    HWY_ALIGN std::uint64_t lower[hn::MaxLanes(d)], upper[hn::MaxLanes(d)];
+    hn::Store(hn::Or(hn::And(c0, low), hn::ShiftLeft<32>(c1)), d, lower);
+    hn::Store(hn::Or(hn::And(c2, low), hn::ShiftLeft<32>(c3)), d, upper);
+    for (std::size_t i = 0; i < hn::Lanes(d); ++i) {
+      std::memcpy(out.data() + 4 * (j + i), lower + i, 8);
+      std::memcpy(out.data() + 4 * (j + i) + 2, upper + i, 8);
+    }
+  }
+}
+#endif
 
 // Element i is word i % 4 of block i / 4; in float64 words 2 (i % 2) and the next of block i / 2.
-template <class T>
-HWY_INLINE void Elements(const std::uint32_t (&c)[4][kBlocks], T* out) {
-  for (int j = 0; j < kBlocks; ++j) {
-    if constexpr (sizeof(T) == 8) {
-      out[2 * j] = unit_double(c[0][j], c[1][j]);
-      out[2 * j + 1] = unit_double(c[2][j], c[3][j]);
-    } else {
-      for (int w = 0; w < 4; ++w) out[4 * j + w] = unit_float(c[w][j]);
-    }
+HWY_INLINE void Elements(const Words& words, float* out) {
+  for (std::size_t i = 0; i < words.size(); ++i) out[i] = unit_float(words[i]);
+}
+HWY_INLINE void Elements(const Words& words, double* out) {
+  for (std::size_t i = 0; i < words.size() / 2; ++i) {
+    out[i] = unit_double(words[2 * i], words[2 * i + 1]);
   }
 }
 
 template <class T>
 void Uniform(std::uint64_t key, std::uint64_t stream, std::int64_t first, std::int64_t n, T* out) {
-  constexpr std::int64_t per_block = sizeof(T) == 8 ? 2 : 4, group = per_block * kBlocks;
-  std::uint32_t words[4][kBlocks];
+  constexpr std::int64_t per_block = sizeof(T) == 8 ? 2 : 4,
+                         group = per_block * static_cast<std::int64_t>(kBlocks);
+  Words words;
   T some[group];
   for (std::int64_t i = first / per_block * per_block; i < first + n; i += group) {
     Blocks(key, stream, static_cast<std::uint64_t>(i / per_block), words);

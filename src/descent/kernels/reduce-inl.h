@@ -6,7 +6,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "descent/kernels/partial-inl.h"
+#include "descent/kernels/vector-inl.h"
 #include "hwy/highway.h"
 
 #if defined(DESCENT_REDUCE_INL_H) == defined(HWY_TARGET_TOGGLE)
@@ -53,9 +53,12 @@ struct Extreme {
   }
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V apply(D, V a, V b) {
-    const auto first = Largest ? hn::Gt(a, b) : hn::Lt(a, b);
-    if constexpr (std::is_integral_v<hn::TFromD<D>>) return hn::IfThenElse(first, a, b);
-    return hn::IfThenElse(hn::Or(first, hn::Ne(a, a)), a, b);
+    const V either = Largest ? MaxOrSecond(a, b) : MinOrSecond(a, b);
+    if constexpr (std::is_integral_v<hn::TFromD<D>>) {
+      return either;
+    } else {
+      return hn::IfThenElse(hn::IsNaN(a), a, either);
+    }
   }
 };
 
@@ -78,8 +81,18 @@ HWY_INLINE hn::Vec<D> LoadPadded(D d, const T* p, std::size_t count) {
 }
 
 // The lanes in a tree: j with j + half, and so on down to one.
-template <class Op, class T>
-HWY_INLINE T Fold(T* lanes, std::size_t count) {
+template <class Op, class D, class V = hn::Vec<D>>
+HWY_INLINE hn::TFromD<D> Fold(D d, V v) {
+  using T = hn::TFromD<D>;
+  constexpr std::size_t count = hn::MaxLanes(d);
+#if HWY_TARGET != HWY_SCALAR
+  if constexpr (count * sizeof(T) > 16) {
+    const hn::Half<D> half;
+    return Fold<Op>(half, Op::apply(half, hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  }
+#endif
+  HWY_ALIGN T lanes[count];
+  hn::Store(v, d, lanes);
   for (std::size_t half = count / 2; half > 0; half /= 2) {
     for (std::size_t j = 0; j < half; ++j) lanes[j] = Op::apply(lanes[j], lanes[j + half]);
   }
@@ -92,12 +105,10 @@ HWY_INLINE T RowBlock(const T* x, std::size_t n) {
   const LaneTag<T> d;
   using V = hn::Vec<decltype(d)>;
   constexpr std::size_t width = hn::MaxLanes(d), parts = kLanes<T> / width;
-  HWY_ALIGN T lanes[kLanes<T>];
   const V start = hn::Set(d, Op::template start<T>());
   if (n <= width) {  // the lanes behind are all `start` and change nothing
-    hn::Store(Op::apply(d, start, LoadPadded<Op>(d, x, std::max<std::size_t>(n, 1))), d, lanes);
     if (n == 0) return Op::template start<T>();
-    return Fold<Op>(lanes, width);
+    return Fold<Op>(d, Op::apply(d, start, LoadPadded<Op>(d, x, n)));
   }
   V part[parts];
 #pragma GCC unroll 16
@@ -115,9 +126,13 @@ HWY_INLINE T RowBlock(const T* x, std::size_t n) {
       const std::size_t count = std::min(width, n - i - p * width);
       part[p] = Op::apply(d, part[p], LoadPadded<Op>(d, x + i + p * width, count));
     }
-    hn::Store(part[p], d, lanes + p * width);
   }
-  return Fold<Op>(lanes, kLanes<T>);
+#pragma GCC unroll 8
+  for (std::size_t half = parts / 2; half > 0; half /= 2) {
+#pragma GCC unroll 16
+    for (std::size_t p = 0; p < half; ++p) part[p] = Op::apply(d, part[p], part[p + half]);
+  }
+  return Fold<Op>(d, part[0]);
 }
 
 // The largest power of two times `block` below n: where pairwise reduction cuts.

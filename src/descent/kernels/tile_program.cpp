@@ -225,8 +225,20 @@ class TileProgram::Planner {
   // Puts the table of addresses before the tiles.
   Layout finish() {
     const std::size_t table = align_up(layout_.slots.size() * sizeof(std::byte*));
-    for (auto& slot : layout_.slots) slot.offset += table;
     layout_.bytes += table;
+    for (std::uint32_t k = 0; k < layout_.slots.size(); ++k) {
+      Slot& slot = layout_.slots[k];
+      slot.offset += table;
+      const bool stream = slot.kind == SlotKind::input || slot.kind == SlotKind::output;
+      const bool constant = slot.kind == SlotKind::tile ||
+                            (slot.kind == SlotKind::periodic &&
+                             patterns_[static_cast<std::size_t>(slot.index)].period() == 1);
+      if (stream) {
+        layout_.streams.push_back(k);
+      } else if (!constant) {
+        layout_.moving.push_back(k);
+      }
+    }
     return std::move(layout_);
   }
 
@@ -275,7 +287,7 @@ void TileProgram::prepare(const Layout& layout, const void* const* in, void* con
             std::min(std::min(kTile, size_) + period - 1,
                      period == 1 ? end - begin : begin % period + end - begin);
         at[k] = scratch + slot.offset;
-        pattern.fill(in[slot.index], 0, count, at[k]);
+        pattern.repeat(in[slot.index], count, at[k]);
         break;
       }
       default:
@@ -286,15 +298,13 @@ void TileProgram::prepare(const Layout& layout, const void* const* in, void* con
 
 void TileProgram::move_to(const Layout& layout, const void* const* in, std::byte** at,
                           std::byte* scratch, std::int64_t begin, std::int64_t count) const {
-  for (std::size_t k = 0; k < layout.slots.size(); ++k) {
+  for (const std::uint32_t k : layout.moving) {
     const Slot& slot = layout.slots[k];
-    if (slot.kind == SlotKind::tile) continue;
     if (slot.kind == SlotKind::periodic) {
       const auto& pattern = patterns_[static_cast<std::size_t>(slot.index)];
-      if (pattern.period() == 1) continue;
       at[k] = scratch + slot.offset +
               static_cast<std::size_t>(begin % pattern.period()) * pattern.element_bytes();
-    } else if (slot.kind == SlotKind::filled) {
+    } else {
       const auto& pattern = patterns_[static_cast<std::size_t>(slot.index)];
       at[k] = static_cast<std::byte*>(
           const_cast<void*>(pattern.find(in[slot.index], begin, count, scratch + slot.offset)));
@@ -321,7 +331,7 @@ void TileProgram::run(const void* const* in, void* const* out, void* scratch, st
         step.cast(at[step.in[0]], at[step.out], count);
       }
     }
-    for (std::size_t k = 0; k < layout.slots.size(); ++k) at[k] += layout.slots[k].tile_step;
+    for (const std::uint32_t k : layout.streams) at[k] += layout.slots[k].tile_step;
   }
 }
 

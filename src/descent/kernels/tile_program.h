@@ -59,6 +59,8 @@ class TileProgram {
   struct Layout {
     std::vector<Slot> slots;
     std::vector<Step> steps;
+    std::vector<std::uint32_t> streams;  // slots that advance with the tiles
+    std::vector<std::uint32_t> moving;   // slots to be found anew for each tile
     std::size_t bytes = 0;
   };
   // An input that is still read after an output was written: trouble if they are one memory.

@@ -29,7 +29,7 @@ struct SgdOptions {
   double weight_decay = 0;  // coupled: added to the gradient
   Decayed decayed = except_bias_and_norm;
 };
-Optimizer sgd(SgdOptions options = {});
+Optimizer sgd(const SgdOptions& options = {});
 
 struct AdamOptions {
   Rate lr = 1e-3;
@@ -38,7 +38,7 @@ struct AdamOptions {
   double weight_decay = 0;  // coupled: added to the gradient
   Decayed decayed = except_bias_and_norm;
 };
-Optimizer adam(AdamOptions options = {});
+Optimizer adam(const AdamOptions& options = {});
 
 struct AdamwOptions {
   Rate lr = 1e-3;
@@ -47,7 +47,7 @@ struct AdamwOptions {
   double weight_decay = 0.01;  // decoupled: parameters shrink by lr * weight_decay
   Decayed decayed = except_bias_and_norm;
 };
-Optimizer adamw(AdamwOptions options = {});
+Optimizer adamw(const AdamwOptions& options = {});
 
 struct AdagradOptions {
   Rate lr = 1e-2;
@@ -55,7 +55,7 @@ struct AdagradOptions {
   double weight_decay = 0;  // coupled
   Decayed decayed = except_bias_and_norm;
 };
-Optimizer adagrad(AdagradOptions options = {});
+Optimizer adagrad(const AdagradOptions& options = {});
 
 struct RmspropOptions {
   Rate lr = 1e-2;
@@ -65,7 +65,7 @@ struct RmspropOptions {
   double weight_decay = 0;  // coupled
   Decayed decayed = except_bias_and_norm;
 };
-Optimizer rmsprop(RmspropOptions options = {});
+Optimizer rmsprop(const RmspropOptions& options = {});
 
 // ---- pieces ----
 
@@ -111,6 +111,6 @@ Optimizer scale_by_rms(RmsScale options = {});
 // Times a fixed factor.
 Optimizer scale(double factor);
 // Times -schedule(step): turns a direction of ascent into an update. Ends a chain.
-Optimizer scale_by_schedule(Rate schedule);
+Optimizer scale_by_schedule(const Rate& schedule);
 
 }  // namespace descent::optim

@@ -93,7 +93,7 @@ const ScheduleRegistry& schedules() {
   return all;
 }
 
-void add_optimizer(OptimizerRegistry& registry, OptimizerRow row) {
+void add_optimizer(OptimizerRegistry& registry, const OptimizerRow& row) {
   auto options = row.options;
   for (auto& option : shared_options(row)) options.push_back(std::move(option));
   auto make = [rule = row.rule, decoupled = row.decoupled](const Options& o, const Schedule& rate) {
@@ -110,7 +110,7 @@ void add_optimizer(OptimizerRegistry& registry, OptimizerRow row) {
   registry.add({row.name, row.help, std::move(options), std::move(make)});
 }
 
-void add_schedule(ScheduleRegistry& registry, ScheduleRow row) {
+void add_schedule(ScheduleRegistry& registry, const ScheduleRow& row) {
   auto options = row.options;
   for (auto& option : shared_options()) options.push_back(std::move(option));
   auto make = [row](const Options& o, const RunLength& run) { return make_schedule(row, o, run); };

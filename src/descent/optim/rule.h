@@ -61,7 +61,7 @@ struct OptimizerRow {
   std::vector<Option> options;
   std::function<Optimizer(const Options&)> rule;  // gradient to direction of ascent; may give null
 };
-void add_optimizer(OptimizerRegistry& registry, OptimizerRow row);
+void add_optimizer(OptimizerRegistry& registry, const OptimizerRow& row);
 
 // A schedule's row: warmup_steps, warmup_start_factor and unit are appended, and `make` sees the
 // run's length without the warm-up, in the unit that is asked for.
@@ -70,7 +70,7 @@ struct ScheduleRow {
   std::vector<Option> options;
   std::function<Schedule(const Options&, const RunLength&)> make;
 };
-void add_schedule(ScheduleRegistry& registry, ScheduleRow row);
+void add_schedule(ScheduleRegistry& registry, const ScheduleRow& row);
 
 // Options by type. Bounds are inclusive; a bound that must be missed is checked by the constructor.
 Option number_option(std::string key, double fallback, std::string help, double min = 0,
@@ -80,7 +80,7 @@ Option boolean_option(std::string key, std::string help);
 Option decay_steps_option();
 std::int64_t decay_steps(const Options& options, const RunLength& run);
 
-// Throws a usage error "adam: b1 must be at least 0 and less than 1, not 1.5" where it is not so.
+// Throw a usage error, "adam: beta1 must be at least 0 and less than 1, not 1.5".
 void require_fraction(const char* where, const char* name, double value);      // [0, 1)
 void require_not_negative(const char* where, const char* name, double value);  // [0, inf)
 void require_positive(const char* where, const char* name, double value);      // (0, inf)

@@ -8,7 +8,7 @@ Optimizer scale(double factor) {
       {.name = "scale", .update = [factor](const Item& i) { return i.gradient * factor; }});
 }
 
-Optimizer scale_by_schedule(Rate rate) {
+Optimizer scale_by_schedule(const Rate& rate) {
   return per_parameter(
       {.name = "schedule",
        .scalars = {{"minus_lr",

@@ -33,6 +33,7 @@ class Predictor {
   Array predict(const data::Dataset& rows);
 
  private:
+  friend Metrics evaluate(const SavedModel& model, const data::Dataset& rows, int threads);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

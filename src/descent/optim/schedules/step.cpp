@@ -8,7 +8,8 @@ namespace descent::optim {
 Schedule step_decay(double lr, std::int64_t step_size, double gamma) {
   require_positive("step schedule", "step_size", static_cast<double>(step_size));
   return [=](std::int64_t step) {
-    return lr * std::pow(gamma, static_cast<double>(step / step_size));
+    const auto decays = step / step_size;
+    return lr * std::pow(gamma, static_cast<double>(decays));
   };
 }
 

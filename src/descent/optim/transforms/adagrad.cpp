@@ -30,7 +30,7 @@ Optimizer scale_by_adagrad(AdagradScale o) {
   return per_parameter(std::move(rule));
 }
 
-Optimizer adagrad(AdagradOptions o) {
+Optimizer adagrad(const AdagradOptions& o) {
   return around(scale_by_adagrad({o.lr_decay, o.initial_accumulator, o.eps}),
                 {.lr = o.lr, .l2 = o.weight_decay, .decayed = o.decayed});
 }

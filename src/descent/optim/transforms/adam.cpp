@@ -25,8 +25,8 @@ double one_minus_power(double b, std::int64_t t) {
 }  // namespace
 
 Optimizer scale_by_adam(AdamScale o) {
-  require_fraction("adam", "b1", o.b1);
-  require_fraction("adam", "b2", o.b2);
+  require_fraction("adam", "beta1", o.b1);
+  require_fraction("adam", "beta2", o.b2);
   require_not_negative("adam", "eps", o.eps);
   Rule rule{.name = "adam", .slots = {{"m"}, {"v"}}};
   if (o.amsgrad) rule.slots.push_back({"v_max"});
@@ -46,12 +46,12 @@ Optimizer scale_by_adam(AdamScale o) {
   return per_parameter(std::move(rule));
 }
 
-Optimizer adam(AdamOptions o) {
+Optimizer adam(const AdamOptions& o) {
   return around(scale_by_adam({o.b1, o.b2, o.eps, o.amsgrad}),
                 {.lr = o.lr, .l2 = o.weight_decay, .decayed = o.decayed});
 }
 
-Optimizer adamw(AdamwOptions o) {
+Optimizer adamw(const AdamwOptions& o) {
   return around(scale_by_adam({o.b1, o.b2, o.eps, o.amsgrad}),
                 {.lr = o.lr, .weight_decay = o.weight_decay, .decayed = o.decayed});
 }

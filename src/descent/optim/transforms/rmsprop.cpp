@@ -36,7 +36,7 @@ Optimizer rms_with_momentum(const RmsScale& scale, double momentum) {
 }
 }  // namespace
 
-Optimizer rmsprop(RmspropOptions o) {
+Optimizer rmsprop(const RmspropOptions& o) {
   return around(rms_with_momentum({o.alpha, o.eps, o.centered}, o.momentum),
                 {.lr = o.lr, .l2 = o.weight_decay, .decayed = o.decayed});
 }

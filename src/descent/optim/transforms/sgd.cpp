@@ -31,7 +31,7 @@ Optimizer trace(TraceOptions o) {
   return per_parameter(std::move(rule));
 }
 
-Optimizer sgd(SgdOptions o) {
+Optimizer sgd(const SgdOptions& o) {
   const auto rule =
       o.momentum == 0 && !o.nesterov
           ? nullptr

@@ -1,13 +1,14 @@
-// Loads and stores of fewer elements than a vector holds. Included once per target.
+// What the vector loops of this room share: loads and stores of fewer elements than a vector holds,
+// Min and Max with a known answer to NaN. Included once per target.
 #include <cstring>
 
 #include "hwy/highway.h"
 
-#if defined(DESCENT_PARTIAL_INL_H) == defined(HWY_TARGET_TOGGLE)
-#ifdef DESCENT_PARTIAL_INL_H
-#undef DESCENT_PARTIAL_INL_H
+#if defined(DESCENT_VECTOR_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef DESCENT_VECTOR_INL_H
+#undef DESCENT_VECTOR_INL_H
 #else
-#define DESCENT_PARTIAL_INL_H
+#define DESCENT_VECTOR_INL_H
 #endif
 
 HWY_BEFORE_NAMESPACE();
@@ -34,6 +35,29 @@ HWY_INLINE void StoreSome(hn::Vec<D> v, D d, hn::TFromD<D>* p, std::size_t count
   std::memcpy(p, buffer, count * sizeof *p);
 #else
   hn::BlendedStore(v, hn::FirstN(d, count), d, p);
+#endif
+}
+
+// Highway leaves open which operand Min and Max return when one is NaN. x86 returns the second;
+// where that is not known, a comparison decides.
+#undef DESCENT_MIN_RETURNS_SECOND
+#define DESCENT_MIN_RETURNS_SECOND \
+  (HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128)
+
+template <class V>
+HWY_INLINE V MinOrSecond(V a, V b) {
+#if DESCENT_MIN_RETURNS_SECOND
+  return hn::Min(a, b);
+#else
+  return hn::IfThenElse(hn::Lt(a, b), a, b);
+#endif
+}
+template <class V>
+HWY_INLINE V MaxOrSecond(V a, V b) {
+#if DESCENT_MIN_RETURNS_SECOND
+  return hn::Max(a, b);
+#else
+  return hn::IfThenElse(hn::Gt(a, b), a, b);
 #endif
 }
 

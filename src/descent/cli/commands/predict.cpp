@@ -1,0 +1,106 @@
+// descent predict: one CSV row for each input row. Classifiers: the most probable class and the
+// probability of each; regressions: the value of each target.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <iterator>
+#include <string_view>
+
+#include "descent/base/error.h"
+#include "descent/base/file.h"
+#include "descent/cli/model_input.h"
+#include "descent/cli/registry.h"
+
+namespace descent::cli {
+namespace {
+
+struct Arguments {
+  std::string run, input, out;
+  int threads = 0;
+};
+
+// A CSV field, in quotes where it needs them.
+std::string field(const std::string& text) {
+  const bool plain = text.find_first_of(",\"\r\n") == std::string::npos &&
+                     (text.empty() || (text.front() != ' ' && text.back() != ' '));
+  if (plain) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+std::string header(const data::Transform& transform) {
+  std::string out = "prediction";
+  if (transform.task() == data::Task::classification) {
+    for (const auto& name : transform.class_names()) out += "," + field("p_" + name);
+    return out + "\n";
+  }
+  const auto& targets = transform.target_names();
+  if (targets.size() < 2) return out + "\n";
+  out.clear();
+  for (const auto& name : targets) out += (out.empty() ? "" : ",") + field("prediction_" + name);
+  return out + "\n";
+}
+
+// The shortest text that reads back as the number, in its own precision.
+void append(std::string& out, const Array& values, std::int64_t at) {
+  const double x = values.item(at);
+  if (values.dtype() == DType::float32) {
+    fmt::format_to(std::back_inserter(out), "{}", static_cast<float>(x));
+  } else {
+    fmt::format_to(std::back_inserter(out), "{}", x);
+  }
+}
+
+std::string to_csv(const data::Transform& transform, const Array& values) {
+  const bool classes = transform.task() == data::Task::classification;
+  const auto rows = values.shape()[0];
+  const auto width = rows == 0 ? 0 : values.size() / rows;
+  std::vector<std::string> names;
+  for (const auto& name : transform.class_names()) names.push_back(field(name));
+  std::string out = header(transform);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    if (classes) {
+      std::int64_t best = 0;
+      for (std::int64_t k = 1; k < width; ++k) {
+        if (values.item(row * width + k) > values.item(row * width + best)) best = k;
+      }
+      out += names.at(static_cast<std::size_t>(best));
+    }
+    for (std::int64_t k = 0; k < width; ++k) {
+      if (classes || k > 0) out += ',';
+      append(out, values, row * width + k);
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+int run(const Arguments& a) {
+  const auto model = train::SavedModel::load(a.run);
+  const auto input = rows_of_file(model, a.input, /*need_target=*/false, /*strict=*/true);
+  train::Predictor predictor(model, a.threads);
+  const auto text = to_csv(model.transform, predictor.predict(input.rows));
+  if (a.out.empty() || a.out == "-") {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+  } else {
+    write_file_atomic(a.out, text);
+  }
+  return 0;
+}
+
+void describe(CLI::App& command, Arguments& a) {
+  command.add_option("RUN_DIR", a.run, "Run directory, or its model.json")->required();
+  command.add_option("INPUT", a.input, "File with the model's columns; - for standard input")
+      ->required();
+  command.add_option("--out", a.out, "CSV file to write [standard output]")->type_name("FILE");
+  add_threads(command, a.threads, "Threads [all processors]");
+}
+
+}  // namespace
+
+void register_predict(Commands& commands) {
+  commands.add<Arguments>("predict", "Apply a trained model to new rows", describe, run);
+}
+
+}  // namespace descent::cli

@@ -1,0 +1,54 @@
+#include "descent/cli/model_input.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "descent/base/error.h"
+#include "descent/cli/text.h"
+#include "descent/track/terminal.h"
+
+namespace descent::cli {
+namespace {
+
+void warn(const std::vector<std::string>& warnings) {
+  track::TerminalSink terminal;
+  for (const auto& text : warnings) terminal.message(track::Level::warning, "warning", text);
+}
+
+std::string rows_text(const data::Dataset& rows) { return grouped(rows.rows()) + " rows"; }
+
+}  // namespace
+
+ModelInput rows_of_file(const train::SavedModel& model, const std::string& path, bool need_target,
+                        bool strict) {
+  Options options = model.config.data;
+  if (strict) options.set("strict", true);
+  auto loaded =
+      data::load_for(model.transform, path == "-" ? "/dev/stdin" : path, need_target, options);
+  warn(loaded.warnings);
+  auto description =
+      fmt::format("{}, {}", path == "-" ? "standard input" : path, rows_text(loaded.data));
+  return {std::move(loaded.data), std::move(description)};
+}
+
+ModelInput rows_of_run(const train::SavedModel& model, const std::string& part) {
+  const auto& path = model.config.data.text("path");
+  auto splits = data::load(model.config.data, static_cast<std::uint64_t>(model.config.seed));
+  const std::pair<const char*, data::Dataset*> parts[] = {
+      {"test", &splits.test}, {"valid", &splits.valid}, {"train", &splits.train}};
+  for (const auto& [name, rows] : parts) {
+    const bool asked = part == name;
+    if (!asked && !(part.empty() && rows->rows() > 0 && rows != &splits.train)) continue;
+    if (rows->rows() == 0) {
+      throw Error(ErrorKind::usage, fmt::format("the run kept no {} rows", name), path,
+                  "choose another --split, or name a file with --data");
+    }
+    auto description = fmt::format("{} split of {}, {}", name, path, rows_text(*rows));
+    return {std::move(*rows), std::move(description)};
+  }
+  throw Error(ErrorKind::usage, "the run kept no rows apart for evaluation", path,
+              "name a file with --data, or measure on the training rows with --split train");
+}
+
+}  // namespace descent::cli

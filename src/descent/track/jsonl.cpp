@@ -1,0 +1,67 @@
+#include "descent/track/jsonl.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
+
+#include "descent/base/error.h"
+#include "descent/base/file.h"
+
+namespace descent::track {
+namespace {
+
+using nlohmann::ordered_json;
+
+// The whole lines of measurements up to `step`.
+std::string lines_until(const std::string& text, std::int64_t step) {
+  std::string kept;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const auto end = text.find('\n', at);
+    if (end == std::string::npos) break;  // cut off while it was written
+    const std::string_view line(text.data() + at, end - at);
+    at = end + 1;
+    const auto object = nlohmann::json::parse(line, nullptr, false);
+    if (!object.is_object() || !object.contains("step") || !object["step"].is_number()) continue;
+    if (object["step"].get<double>() > static_cast<double>(step)) continue;
+    kept.append(line).push_back('\n');
+  }
+  return kept;
+}
+
+[[noreturn]] void fail(const std::string& path, const char* doing) {
+  throw Error(ErrorKind::data, fmt::format("cannot {}: {}", doing, std::strerror(errno)), path);
+}
+
+}  // namespace
+
+std::string to_line(const Record& record) {
+  ordered_json line = {{"step", record.step}, {"epoch", record.epoch}, {"split", record.split}};
+  for (const auto& [name, value] : record.values) line[name] = value;
+  line["seconds"] = record.seconds;
+  return line.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+JsonlSink::JsonlSink(std::string path) : path_(std::move(path)) {}
+
+void JsonlSink::begin(const RunInfo& info) {
+  file_.reset();
+  const bool resumed = info.first_step > 0 && std::filesystem::exists(path_);
+  write_file_atomic(path_, resumed ? lines_until(read_file(path_), info.first_step) : "");
+  file_.reset(std::fopen(path_.c_str(), "ae"));
+  if (!file_) fail(path_, "open");
+}
+
+void JsonlSink::record(const Record& record) {
+  if (!file_) return;  // told before begin()
+  const auto line = to_line(record) + "\n";
+  if (std::fwrite(line.data(), 1, line.size(), file_.get()) != line.size() ||
+      std::fflush(file_.get()) != 0) {
+    fail(path_, "write");
+  }
+}
+
+}  // namespace descent::track

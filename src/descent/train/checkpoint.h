@@ -1,0 +1,18 @@
+// Checkpoints of a run directory: checkpoints/step-000000123.safetensors, and best.safetensors.
+#pragma once
+#include <optional>
+#include <string>
+
+#include "descent/track/sink.h"
+#include "descent/train/state.h"
+
+namespace descent::train {
+
+// Writes atomically, then removes all but the newest `keep`.
+void save_checkpoint(const std::string& run_directory, const TrainState& state, std::int64_t keep);
+void save_best(const std::string& run_directory, const TrainState& state);
+
+// The newest checkpoint that is whole; damaged ones are passed over with a warning. Nothing: there is none.
+std::optional<TrainState> load_newest(const std::string& run_directory, const TrainState& like, track::Sink& sink);
+
+}  // namespace descent::train

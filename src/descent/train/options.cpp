@@ -1,0 +1,47 @@
+// The sections [train] and [checkpoint] of a configuration.
+#include "descent/train/config.h"
+
+namespace descent::train {
+
+std::vector<Option> train_options() {
+  using T = OptionType;
+  return {
+      {"epochs", T::integer, std::int64_t{10}, "Passes over the training rows.", {}, 0, {}},
+      {"steps", T::integer, {}, "Updates to do, instead of a number of epochs.", {}, 1, {}},
+      {"batch_size", T::text, std::string("auto"),
+       "Rows per update: a number, \"full\" (all rows, in file order), or \"auto\" (32 below 2,000 training rows, else 128). 1 is "
+       "stochastic gradient descent in the strict sense."},
+      {"shuffle", T::boolean, true, "Take the rows of each epoch in a new order (a permutation keyed by seed and epoch)."},
+      {"drop_last", T::boolean, false, "Leave out the last batch of an epoch where it is not full."},
+      {"shards", T::integer, std::int64_t{0},
+       "Logical parts that each batch is cut into. Results depend on this number, never on threads. 0: chosen from the model's cost "
+       "and the machine's processors, and written here; a batch that it does not divide uses the largest divisor below.",
+       {}, 0, 256},
+      {"precision", T::text, std::string("float32"),
+       "Arithmetic: float32, float64, or bf16 (products in bfloat16 with float32 accumulation, float32 weights).", {"float32", "float64", "bf16"}},
+      {"patience", T::integer, std::int64_t{0},
+       "Stop when the monitored metric has not improved for so many epochs (early stopping). 0: never.", {}, 0, {}},
+      {"min_delta", T::number, 0.0, "Smallest change of the monitored metric that counts as an improvement.", {}, 0, {}},
+      {"monitor", T::text, std::string("loss"), "Metric on the validation rows that decides what is best: loss, accuracy, r2, ..."},
+      {"restore_best", T::boolean, true, "End with the weights of the best epoch (where there are validation rows)."},
+      {"stop_loss", T::number, {}, "Stop when the training loss of an epoch is at most this."},
+      {"stop_gradient_norm", T::number, {}, "Stop when the norm of a batch's gradient is at most this.", {}, 0, {}},
+      {"max_seconds", T::number, {}, "Stop after this time (resumed runs count on).", {}, 0, {}},
+      {"validate_every", T::integer, std::int64_t{1}, "Epochs between validations.", {}, 1, {}},
+      {"log_every", T::integer, std::int64_t{0}, "Steps between lines of metrics.jsonl inside an epoch. 0: one line per epoch.", {}, 0, {}},
+      {"eager", T::boolean, false,
+       "Debugging: compute each operation at once, unfused, and stop at the first NaN or Inf with its layer and operation. Same results, slower."},
+      {"without_passes", T::texts, std::vector<std::string>{}, "Compiler passes to switch off (merge_shards, simplify, merge_common, fuse)."},
+  };
+}
+
+std::vector<Option> checkpoint_options() {
+  using T = OptionType;
+  return {
+      {"every_steps", T::integer, std::int64_t{0}, "Updates between checkpoints. 0: none inside an epoch.", {}, 0, {}},
+      {"every_epochs", T::integer, std::int64_t{1}, "Epochs between checkpoints. 0: none at the end of epochs.", {}, 0, {}},
+      {"keep", T::integer, std::int64_t{2}, "Newest checkpoints to keep, besides the best.", {}, 1, {}},
+  };
+}
+
+}  // namespace descent::train

@@ -1,0 +1,33 @@
+// TrainState: whatever decides the future of a run, and nothing else. A checkpoint is one on disk.
+#pragma once
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "descent/io/safetensors.h"
+#include "descent/nn/module.h"
+
+namespace descent::train {
+
+struct TrainState {
+  nn::Tree parameters, buffers, optimizer;
+  std::int64_t seed = 0, step = 0;          // step: updates done
+  std::int64_t epoch = 0, batch = 0;        // data cursor: the next batch
+  double epoch_loss = 0, epoch_rows = 0;    // sums of the epoch under way
+  // Best so far, by the monitored metric, and for how many validations it has not been beaten.
+  double best = std::numeric_limits<double>::quiet_NaN();
+  std::int64_t best_epoch = 0, stale = 0;
+  nn::Tree best_parameters, best_buffers;   // empty: none kept
+  double seconds = 0;                       // spent so far
+};
+
+// With a checksum over everything; decode throws a data error where it does not fit, or a name,
+// type or shape differs from `like` (a freshly initialised state of the same model).
+std::string encode(const TrainState& state);
+TrainState decode(std::string_view bytes, const TrainState& like, const std::string& where);
+
+// Copies elements into the arrays of `to`, which keep their memory (plans are bound to it).
+void copy_into(nn::Tree& to, const nn::Tree& from);
+nn::Tree clone(const nn::Tree& tree);
+
+}  // namespace descent::train

@@ -1,0 +1,231 @@
+#include "descent/train/step.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "descent/autodiff/autodiff.h"
+#include "descent/ir/graph.h"
+#include "descent/ir/op.h"
+#include "descent/ops/ops.h"
+
+namespace descent::train {
+namespace {
+
+nn::Scope bind_scope(const std::vector<nn::Variable>& variables, ValueSpan values, bool training, const Value& key, const StepOptions& options) {
+  std::map<std::string, Value> bound;
+  for (std::size_t i = 0; i < variables.size(); ++i) bound[variables[i].name] = values[i];
+  nn::Scope scope(std::move(bound), training, key, options.dtype);
+  scope.compute = options.mixed ? DType::bfloat16 : options.dtype;
+  return scope;
+}
+
+PlanInput batch_input(const Array& a, int shards, const char* name) {
+  Shape s = a.shape();
+  s[0] /= shards;
+  return {{a.dtype(), s, true}, name, {}};
+}
+
+void fill(const Array& to, const Array& from) { std::memcpy(to.raw(), from.raw(), from.bytes()); }
+
+}  // namespace
+
+int shards_for(std::int64_t rows, int shards) {
+  for (int s = shards; s > 1; --s) {
+    if (rows % s == 0) return s;
+  }
+  return 1;
+}
+
+bool TrainStep::Result::finite() const { return std::isfinite(loss) && std::isfinite(gradient_norm); }
+
+nn::Tree TrainStep::initial_state(const optim::Optimizer& optimizer, const std::vector<nn::Variable>& variables, DType dtype) {
+  (void)dtype;
+  std::vector<optim::Parameter> info;
+  for (const auto& v : variables) {
+    if (v.trained) info.push_back({v.name, v.type, v.decay});
+  }
+  nn::Tree tree;
+  for (const auto& tensor : optimizer->state(info)) {
+    Array a(tensor.type.dtype, tensor.type.shape);
+    for (std::int64_t i = 0; tensor.initial != 0 && i < a.size(); ++i) a.set_item(i, tensor.initial);
+    tree.emplace_back(tensor.name, std::move(a));
+  }
+  return tree;
+}
+
+TrainStep::TrainStep(const nn::Layer& model, const nn::Loss& loss, const optim::Optimizer& optimizer,
+                     const std::vector<nn::Variable>& variables, TrainState& state, StepOptions options)
+    : model_(model), loss_(loss), optimizer_(optimizer), key_(DType::int64, {}), state_(state), options_(std::move(options)) {
+  for (const auto& v : variables) {
+    (v.trained ? trained_ : kept_).push_back(v);
+    if (v.trained) info_.push_back({v.name, v.type, v.decay});
+  }
+  scalars_ = optimizer_->scalars(options_.dtype);
+  for (std::size_t i = 0; i < scalars_.size(); ++i) scalar_arrays_.emplace_back(options_.dtype, Shape{});
+}
+
+// Inputs: parameters, buffers, optimizer state, host scalars, key, features, targets[, weights].
+// Outputs: new parameters, buffers, state, then loss and gradient norm.
+Values TrainStep::trace(ValueSpan in, bool weighted) const {
+  const std::size_t p = trained_.size(), b = kept_.size(), s = state_.optimizer.size(), h = scalars_.size();
+  const ValueSpan parameters = in.first(p), buffers = in.subspan(p, b), state = in.subspan(p + b, s), scalars = in.subspan(p + b + s, h);
+  const Value key = in[p + b + s + h], x = in[p + b + s + h + 1], y = in[p + b + s + h + 2];
+  const Value w = weighted ? in[p + b + s + h + 3] : Value();
+  std::map<std::string, Value> updated;
+  const ScalarFn loss = [&](ValueSpan theta) {
+    std::vector<nn::Variable> all = trained_;
+    all.insert(all.end(), kept_.begin(), kept_.end());
+    Values values(theta.begin(), theta.end());
+    values.insert(values.end(), buffers.begin(), buffers.end());
+    nn::Scope scope = bind_scope(all, values, true, key, options_);
+    const Value result = loss_((*model_)(scope, x), y, w);
+    updated = scope.updated();
+    return result;
+  };
+  const Values g = value_and_grad(loss)(parameters);
+  const ValueSpan gradients = ValueSpan(g).subspan(1);
+  Value square_sum = scalar(0, options_.dtype);
+  for (const auto& v : gradients) square_sum = square_sum + sum(square(v));
+  const Value norm = sqrt(square_sum);
+  const optim::Updated next = optim::apply_optimizer(optimizer_, info_, parameters, gradients, state, scalars);
+  // A step that is not finite changes nothing: the state before it can be looked at, saved, gone on from.
+  const Value good = is_finite(g[0] + norm);
+  Values out;
+  for (std::size_t i = 0; i < p; ++i) out.push_back(select(good, next.parameters[i], parameters[i]));
+  for (std::size_t i = 0; i < b; ++i) {
+    const auto it = updated.find(kept_[i].name);
+    out.push_back(it == updated.end() ? buffers[i] : select(good, it->second, buffers[i]));
+  }
+  for (std::size_t i = 0; i < s; ++i) out.push_back(select(good, next.state[i], state[i]));
+  out.push_back(g[0]);
+  out.push_back(norm);
+  return out;
+}
+
+std::vector<PlanInput> TrainStep::inputs(const data::Batch& batch, int shards) const {
+  std::vector<PlanInput> in;
+  for (const auto* tree : {&state_.parameters, &state_.buffers, &state_.optimizer}) {
+    for (const auto& [name, array] : *tree) in.push_back({{array.dtype(), array.shape(), false}, name, array});
+  }
+  for (std::size_t i = 0; i < scalars_.size(); ++i) in.push_back({{options_.dtype, {}, false}, scalars_[i].name, scalar_arrays_[i]});
+  in.push_back({{DType::int64, {}, false}, "key", key_});
+  in.push_back(batch_input(batch.features, shards, "features"));
+  in.push_back(batch_input(batch.targets, shards, "targets"));
+  if (batch.weights) in.push_back(batch_input(batch.weights, shards, "weights"));
+  return in;
+}
+
+const Plan& TrainStep::plan(const data::Batch& batch) {
+  const bool weighted = static_cast<bool>(batch.weights);
+  Plan& plan = plans_[{batch.rows, weighted}];
+  if (!plan) {
+    CompileOptions options;
+    options.shards = shards_for(batch.rows, options_.shards);
+    options.pool = options_.pool;
+    options.without = options_.without_passes;
+    const auto n = static_cast<int>(state_.parameters.size() + state_.buffers.size() + state_.optimizer.size());
+    for (int i = 0; i < n; ++i) options.donate[i] = i;
+    plan = compile([&](ValueSpan in) { return trace(in, weighted); }, inputs(batch, options.shards), options);
+  }
+  return plan;
+}
+
+void TrainStep::set_host_values() {
+  for (std::size_t i = 0; i < scalars_.size(); ++i) scalar_arrays_[i].set_item(0, scalars_[i].at(state_.step));
+  const auto key = fold_in(fold_in(static_cast<std::uint64_t>(state_.seed), hash_text("step")), static_cast<std::uint64_t>(state_.step));
+  key_.as<std::int64_t>()[0] = static_cast<std::int64_t>(key);
+}
+
+TrainStep::Result TrainStep::run(const data::Batch& batch) {
+  Plan p = plan(batch);
+  set_host_values();
+  const int first = static_cast<int>(state_.parameters.size() + state_.buffers.size() + state_.optimizer.size() + scalars_.size()) + 1;
+  fill(p.input(first), batch.features);
+  fill(p.input(first + 1), batch.targets);
+  if (batch.weights) fill(p.input(first + 2), batch.weights);
+  p.run();
+  const Result result{p.output(p.outputs() - 2).item(), p.output(p.outputs() - 1).item()};
+  if (result.finite()) ++state_.step;
+  return result;
+}
+
+TrainStep::Result TrainStep::run_eagerly(const data::Batch& batch) {
+  const int shards = shards_for(batch.rows, options_.shards);
+  set_host_values();
+  const EagerScope scope({.shards = shards, .check_finite = true});
+  Values in;
+  auto described = inputs(batch, shards);
+  for (const auto& i : described) {
+    if (!i.type.per_shard) {
+      in.push_back(computed({i.storage}, false));
+      continue;
+    }
+    const Array& whole = i.name == "features" ? batch.features : i.name == "targets" ? batch.targets : batch.weights;
+    std::vector<Array> parts;
+    for (int s = 0; s < shards; ++s) parts.push_back(whole.rows(s * i.type.shape[0], (s + 1) * i.type.shape[0]));
+    in.push_back(computed(std::move(parts), true));
+  }
+  const Values out = trace(in, static_cast<bool>(batch.weights));
+  std::size_t at = 0;
+  for (auto* tree : {&state_.parameters, &state_.buffers, &state_.optimizer}) {
+    for (auto& [name, array] : *tree) fill(array, out[at++].array());
+  }
+  ++state_.step;
+  return {out[at].item(), out[at + 1].item()};
+}
+
+double TrainStep::flops(const data::Batch& batch) const {
+  Values in;
+  for (const auto& i : inputs(batch, 1)) in.push_back(input(i.type, i.name));
+  double total = 0;
+  const Values out = trace(in, static_cast<bool>(batch.weights));
+  for (const Node* node : topological(out)) {
+    std::vector<Type> types;
+    for (const auto& v : node->inputs) types.push_back(v.type());
+    total += node->op->flops(types, node->outputs);
+  }
+  return total;
+}
+
+EvalStep::EvalStep(const nn::Layer& model, const nn::Loss& loss, const std::vector<nn::Variable>& variables, const nn::Tree& parameters,
+                   const nn::Tree& buffers, StepOptions options)
+    : model_(model), loss_(loss), options_(std::move(options)) {
+  // In the order of the values: parameters, then buffers.
+  for (const bool trained : {true, false}) {
+    for (const auto& v : variables) {
+      if (v.trained == trained) variables_.push_back(v);
+    }
+    for (const auto& [name, array] : trained ? parameters : buffers) bound_.push_back({{array.dtype(), array.shape(), false}, name, array});
+  }
+}
+
+EvalStep::Result EvalStep::run(const data::Batch& batch) {
+  const bool targets = batch.targets && batch.targets.size() > 0;
+  const bool weights = targets && batch.weights;
+  Plan& plan = plans_[{batch.rows, (targets ? 1 : 0) + (weights ? 2 : 0)}];
+  const int n = static_cast<int>(bound_.size());
+  if (!plan) {
+    const int shards = shards_for(batch.rows, options_.shards);
+    auto in = bound_;
+    in.push_back(batch_input(batch.features, shards, "features"));
+    if (targets) in.push_back(batch_input(batch.targets, shards, "targets"));
+    if (weights) in.push_back(batch_input(batch.weights, shards, "weights"));
+    plan = compile([&](ValueSpan v) {
+      nn::Scope scope = bind_scope(variables_, v.first(static_cast<std::size_t>(n)), false, {}, options_);
+      const Value y = (*model_)(scope, v[static_cast<std::size_t>(n)]);
+      if (!targets) return Values{y};
+      const Value& t = v[static_cast<std::size_t>(n) + 1];
+      const Value losses = loss_.rows(y, t);
+      Value w = loss_.row_weights ? loss_.row_weights(t, losses.dtype()) : Value();
+      if (weights) w = w ? w * v[static_cast<std::size_t>(n) + 2] : v[static_cast<std::size_t>(n) + 2];
+      return Values{y, losses, w ? w : ones_like(losses)};
+    }, in, {.shards = shards, .pool = options_.pool, .without = options_.without_passes});
+  }
+  fill(plan.input(n), batch.features);
+  if (targets) fill(plan.input(n + 1), batch.targets);
+  if (weights) fill(plan.input(n + 2), batch.weights);
+  plan.run();
+  return {plan.output(0), targets ? plan.output(1) : Array(), targets ? plan.output(2) : Array()};
+}
+
+}  // namespace descent::train

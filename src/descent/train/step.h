@@ -1,0 +1,87 @@
+// The training step and the evaluation step of a model, compiled once per number of rows.
+#pragma once
+#include <map>
+#include <memory>
+
+#include "descent/base/threads.h"
+#include "descent/compile/plan.h"
+#include "descent/data/loader.h"
+#include "descent/nn/loss.h"
+#include "descent/nn/module.h"
+#include "descent/optim/transform.h"
+#include "descent/train/state.h"
+
+namespace descent::train {
+
+struct StepOptions {
+  int shards = 1;
+  std::shared_ptr<ThreadPool> pool;
+  DType dtype = DType::float32;
+  bool mixed = false;  // products in bfloat16
+  std::vector<std::string> without_passes;
+};
+
+// The largest divisor of rows that is at most shards: what a batch of these rows is cut into.
+int shards_for(std::int64_t rows, int shards);
+
+class TrainStep {
+ public:
+  // Bound to the arrays of `state`, which it updates in place. What it borrows must outlive it.
+  TrainStep(const nn::Layer& model, const nn::Loss& loss, const optim::Optimizer& optimizer,
+            const std::vector<nn::Variable>& variables, TrainState& state, StepOptions options);
+
+  struct Result {
+    double loss = 0, gradient_norm = 0;
+    bool finite() const;  // if not, the state was left as it was
+  };
+  // One update (state.step counts on). Throws data errors (a label outside the classes).
+  Result run(const data::Batch& batch);
+  // The same, operation by operation: throws Error(diverged) at the first NaN or Inf. Updates the state too.
+  Result run_eagerly(const data::Batch& batch);
+  // Floating-point operations of one update with these rows, from the traced graph.
+  double flops(const data::Batch& batch) const;
+  const Plan& plan(const data::Batch& batch);
+
+  // The optimizer's initial state for these variables.
+  static nn::Tree initial_state(const optim::Optimizer& optimizer, const std::vector<nn::Variable>& variables, DType dtype);
+
+ private:
+  struct Signature;
+  Values trace(ValueSpan in, bool weighted) const;
+  std::vector<PlanInput> inputs(const data::Batch& batch, int shards) const;
+  void set_host_values();
+  nn::Layer model_;
+  nn::Loss loss_;
+  optim::Optimizer optimizer_;
+  std::vector<nn::Variable> trained_, kept_;
+  std::vector<optim::Parameter> info_;
+  std::vector<optim::HostScalar> scalars_;
+  std::vector<Array> scalar_arrays_;
+  Array key_;
+  TrainState& state_;
+  StepOptions options_;
+  std::map<std::pair<std::int64_t, bool>, Plan> plans_;
+};
+
+// Forward pass alone: outputs, and per row its loss and weight, for the first `batch.rows` rows.
+class EvalStep {
+ public:
+  EvalStep(const nn::Layer& model, const nn::Loss& loss, const std::vector<nn::Variable>& variables, const nn::Tree& parameters,
+           const nn::Tree& buffers, StepOptions options);
+  struct Result {
+    Array outputs;           // [rows, ...]
+    Array losses, weights;   // [rows]; without targets: none
+  };
+  // Arrays stay valid until the next call.
+  Result run(const data::Batch& batch);
+
+ private:
+  nn::Layer model_;
+  nn::Loss loss_;
+  std::vector<nn::Variable> variables_;
+  std::vector<PlanInput> bound_;
+  StepOptions options_;
+  std::map<std::pair<std::int64_t, int>, Plan> plans_;
+};
+
+}  // namespace descent::train

@@ -1,0 +1,344 @@
+#include "descent/train/trainer.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+
+#include "descent/base/error.h"
+#include "descent/base/file.h"
+#include "descent/base/threads.h"
+#include "descent/train/checkpoint.h"
+#include "descent/train/evaluate.h"
+#include "descent/train/saved_model.h"
+#include "descent/train/step.h"
+#include "descent/train/version.h"
+
+namespace descent::train {
+namespace {
+
+std::atomic<int> stop_signal{0};
+
+using Clock = std::chrono::steady_clock;
+double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// The model is fitted from the data and the state alone; this is the loop's own bookkeeping.
+class Run {
+ public:
+  Run(Job& job, const RunOptions& options, track::Sink& sink);
+  Outcome go();
+
+ private:
+  void initialise();
+  void resume();
+  void choose_shards();
+  void build_steps();
+  bool train_epoch();                 // false: stop
+  void after_step(const TrainStep::Result& result, const data::Batch& batch);
+  [[noreturn]] void diverged(const data::Batch& batch, const TrainStep::Result& result);
+  void end_epoch();
+  bool improved(const Metrics& valid);
+  void validate(std::int64_t epoch);
+  void checkpoint(bool final_one = false);
+  bool should_stop(const TrainStep::Result& result);
+  void finish(Outcome& outcome);
+  nlohmann::json summary(const Outcome& outcome) const;
+  double elapsed() const { return state_.seconds + since(start_); }
+  bool writes() const { return !options_.directory.empty(); }
+  std::int64_t wanted_epochs() const { return (job_.total_steps + job_.steps_per_epoch - 1) / job_.steps_per_epoch; }
+
+  Job& job_;
+  RunOptions options_;
+  track::Sink& sink_;
+  TrainState state_;
+  DType dtype_ = DType::float32;
+  std::shared_ptr<ThreadPool> pool_;
+  std::unique_ptr<data::Loader> loader_;
+  std::unique_ptr<TrainStep> step_;
+  std::unique_ptr<EvalStep> eval_;
+  Metrics last_train_, last_valid_, best_valid_, test_;
+  Clock::time_point start_ = Clock::now(), epoch_start_ = Clock::now(), last_progress_ = Clock::now();
+  std::int64_t rows_done_ = 0, epoch_rows_timed_ = 0, last_saved_ = -1, first_step_ = 0;
+  std::string reason_;
+};
+
+Run::Run(Job& job, const RunOptions& options, track::Sink& sink) : job_(job), options_(options), sink_(sink) {
+  stop_signal.store(0);
+  prepare_thread();
+  if (job.config.train.text("precision") == "float64") dtype_ = DType::float64;
+  initialise();
+  if (options.resume) resume();
+  first_step_ = state_.step;
+  data::LoaderOptions loader;
+  loader.batch_size = job.config.train.text("batch_size") == "full" ? 0 : job.batch_size;
+  loader.shuffle = job.config.train.boolean("shuffle");
+  loader.drop_last = job.config.train.boolean("drop_last");
+  loader.dtype = dtype_;
+  loader_ = std::make_unique<data::Loader>(job.data.train, loader, static_cast<std::uint64_t>(state_.seed));
+  loader_->seek({state_.epoch, state_.batch});
+  choose_shards();
+  build_steps();
+}
+
+void Run::initialise() {
+  state_.seed = job_.config.seed;
+  const auto key = fold_in(static_cast<std::uint64_t>(job_.config.seed), hash_text("parameters"));
+  const nn::Tree values = nn::initialize(job_.variables, key);
+  for (std::size_t i = 0; i < values.size(); ++i) (job_.variables[i].trained ? state_.parameters : state_.buffers).push_back(values[i]);
+  state_.optimizer = TrainStep::initial_state(job_.optimizer, job_.variables, dtype_);
+}
+
+void Run::resume() {
+  auto found = load_newest(options_.directory, state_, sink_);
+  if (!found) {
+    sink_.message(track::Level::note, "resumed", "no checkpoint yet: from the beginning");
+    return;
+  }
+  state_ = std::move(*found);
+  sink_.message(track::Level::note, "resumed", fmt::format("from step {} (epoch {}, batch {})", state_.step, state_.epoch + 1, state_.batch));
+}
+
+// A step below some megaflops ends before a second thread would have begun.
+void Run::choose_shards() {
+  std::int64_t shards = job_.config.train.integer("shards");
+  if (shards == 0) {
+    const data::Cursor at = loader_->cursor();
+    TrainStep probe(job_.model, job_.loss, job_.optimizer, job_.variables, state_, {.dtype = dtype_});
+    const double flops = probe.flops(loader_->next());
+    loader_->seek(at);
+    shards = flops < 4e6 ? 1 : std::clamp<std::int64_t>(job_.batch_size / 16, 1, std::min(processors(), 16));
+    job_.config.train.set("shards", shards);
+  }
+  const int threads = options_.threads > 0 ? options_.threads : processors();
+  pool_ = std::make_shared<ThreadPool>(static_cast<int>(std::min<std::int64_t>(threads, shards)));
+  sink_.message(track::Level::note, "engine", fmt::format("{} shard{} on {} thread{}, batches of {}", shards, shards == 1 ? "" : "s", pool_->threads(),
+                                                          pool_->threads() == 1 ? "" : "s", job_.batch_size));
+}
+
+void Run::build_steps() {
+  StepOptions options;
+  options.shards = static_cast<int>(job_.config.train.integer("shards"));
+  options.pool = pool_;
+  options.dtype = dtype_;
+  options.mixed = job_.config.train.text("precision") == "bf16";
+  options.without_passes = job_.config.train.texts("without_passes");
+  step_ = std::make_unique<TrainStep>(job_.model, job_.loss, job_.optimizer, job_.variables, state_, options);
+  eval_ = std::make_unique<EvalStep>(job_.model, job_.loss, job_.variables, state_.parameters, state_.buffers, options);
+}
+
+// Names the layer and the operation by computing the failing step again, one operation at a time,
+// from the state before it (which the compiled step leaves as it was).
+void Run::diverged(const data::Batch& batch, const TrainStep::Result& result) {
+  const std::string where = fmt::format("step {} (epoch {}, batch {})", state_.step + 1, batch.cursor.epoch + 1, batch.cursor.batch + 1);
+  const std::string remedy = fmt::format(
+      "try a smaller learning rate (now {:.3g}), --set optimizer.clip_norm=1, or data.normalize = \"standard\"; the last good state is {}",
+      job_.schedule(state_.step), writes() ? options_.directory + "/checkpoints" : "lost (no run directory)");
+  if (writes()) {
+    state_.seconds = elapsed();
+    start_ = Clock::now();
+    save_checkpoint(options_.directory, state_, job_.config.checkpoint.integer("keep"));
+  }
+  try {
+    step_->run_eagerly(batch);
+  } catch (const Error& e) {
+    if (e.kind() == ErrorKind::diverged) throw Error(ErrorKind::diverged, e.message(), where + (e.where().empty() ? "" : ", " + e.where()), remedy);
+    throw;
+  }
+  throw Error(ErrorKind::diverged, fmt::format("the loss is {} and the gradient norm {}", result.loss, result.gradient_norm), where, remedy);
+}
+
+void Run::after_step(const TrainStep::Result& result, const data::Batch& batch) {
+  state_.epoch_loss += result.loss * static_cast<double>(batch.rows);
+  state_.epoch_rows += static_cast<double>(batch.rows);
+  rows_done_ += batch.rows;
+  epoch_rows_timed_ += batch.rows;
+  const auto next = loader_->cursor();
+  state_.epoch = next.epoch;
+  state_.batch = next.batch;
+  const std::int64_t every = job_.config.train.integer("log_every");
+  if (every > 0 && state_.step % every == 0) {
+    sink_.record({state_.step, batch.cursor.epoch + 1, "train",
+                  {{"loss", result.loss}, {"lr", job_.schedule(state_.step - 1)}, {"grad_norm", result.gradient_norm}}, elapsed()});
+  }
+  if (since(last_progress_) > 0.1) {
+    last_progress_ = Clock::now();
+    sink_.progress({batch.cursor.epoch + 1, batch.cursor.batch + 1, job_.steps_per_epoch, state_.step, state_.epoch_loss / state_.epoch_rows,
+                    job_.schedule(state_.step - 1), static_cast<double>(epoch_rows_timed_) / std::max(1e-9, since(epoch_start_))});
+  }
+}
+
+bool Run::should_stop(const TrainStep::Result& result) {
+  const Options& t = job_.config.train;
+  if (const int signal = stop_signal.load()) {
+    reason_ = signal == 2 ? "interrupted (Ctrl-C)" : fmt::format("interrupted (signal {})", signal);
+  } else if (t.has("stop_gradient_norm") && result.gradient_norm <= t.number("stop_gradient_norm")) {
+    reason_ = fmt::format("converged: gradient norm {:.3g}", result.gradient_norm);
+  } else if (t.has("max_seconds") && elapsed() >= t.number("max_seconds")) {
+    reason_ = "time limit";
+  }
+  return !reason_.empty();
+}
+
+bool Run::train_epoch() {
+  const std::int64_t epoch = state_.epoch;
+  const std::int64_t every = job_.config.checkpoint.integer("every_steps");
+  const bool eager = job_.config.train.boolean("eager");
+  epoch_start_ = Clock::now();
+  epoch_rows_timed_ = 0;
+  TrainStep::Result result;
+  while (state_.epoch == epoch && state_.step < job_.total_steps) {
+    const data::Batch& batch = loader_->next();
+    result = eager ? step_->run_eagerly(batch) : step_->run(batch);
+    if (!result.finite()) diverged(batch, result);
+    after_step(result, batch);
+    const bool stop = should_stop(result);
+    if (every > 0 && state_.step % every == 0 && state_.epoch == epoch) checkpoint();
+    if (stop && state_.epoch == epoch) return false;
+  }
+  last_train_ = {{"loss", state_.epoch_loss / std::max(1.0, state_.epoch_rows)}, {"lr", job_.schedule(std::max<std::int64_t>(0, state_.step - 1))},
+                 {"grad_norm", result.gradient_norm}};
+  sink_.record({state_.step, epoch + 1, "train", last_train_, elapsed()});
+  end_epoch();
+  return reason_.empty();
+}
+
+bool Run::improved(const Metrics& valid) {
+  const std::string name = job_.config.train.text("monitor");
+  const double value = value_of(valid, name);
+  if (std::isnan(value) && name != "loss") {
+    std::vector<std::string> names;
+    for (const auto& [key, unused] : valid) names.push_back(key);
+    throw Error(ErrorKind::usage, fmt::format("train.monitor is \"{}\", which is not a metric of this run", name), "[train]", did_you_mean(name, names));
+  }
+  const double delta = job_.config.train.number("min_delta");
+  const bool better = std::isnan(state_.best) || (larger_is_better(name) ? value > state_.best + delta : value < state_.best - delta);
+  if (better) state_.best = value;
+  return better;
+}
+
+void Run::validate(std::int64_t epoch) {
+  last_valid_ = evaluate_rows(*eval_, job_.data.valid, job_.data.transform, dtype_).metrics;
+  sink_.record({state_.step, epoch, "valid", last_valid_, elapsed()});
+  if (improved(last_valid_)) {
+    state_.best_epoch = epoch;
+    state_.stale = 0;
+    best_valid_ = last_valid_;
+    if (job_.config.train.boolean("restore_best")) {
+      state_.best_parameters = clone(state_.parameters);
+      state_.best_buffers = clone(state_.buffers);
+    }
+    if (writes()) save_best(options_.directory, state_);
+  } else {
+    ++state_.stale;
+  }
+  const std::int64_t patience = job_.config.train.integer("patience");
+  if (patience > 0 && state_.stale >= patience && reason_.empty()) {
+    reason_ = fmt::format("early stopping: epoch {} is no better than epoch {} for {} epochs", epoch, state_.best_epoch, state_.stale);
+  }
+}
+
+void Run::end_epoch() {
+  const bool last = state_.step >= job_.total_steps;
+  // A run that ends inside an epoch counts that epoch too.
+  const std::int64_t epoch = state_.batch == 0 ? state_.epoch : state_.epoch + 1;
+  const double train_loss = state_.epoch_loss / std::max(1.0, state_.epoch_rows);
+  state_.epoch_loss = state_.epoch_rows = 0;
+  if (job_.data.valid.rows() > 0 && (last || epoch % job_.config.train.integer("validate_every") == 0)) validate(epoch);
+  const Options& t = job_.config.train;
+  if (t.has("stop_loss") && train_loss <= t.number("stop_loss") && reason_.empty()) reason_ = fmt::format("converged: loss {:.4g}", train_loss);
+  sink_.epoch_end(epoch);
+  const std::int64_t every = job_.config.checkpoint.integer("every_epochs");
+  if (every > 0 && (epoch % every == 0 || last)) checkpoint();
+}
+
+void Run::checkpoint(bool final_one) {
+  if (!writes() || (last_saved_ == state_.step && !final_one)) return;
+  state_.seconds = elapsed();
+  start_ = Clock::now();
+  save_checkpoint(options_.directory, state_, job_.config.checkpoint.integer("keep"));
+  last_saved_ = state_.step;
+}
+
+Outcome Run::go() {
+  sink_.begin({options_.directory, wanted_epochs(), job_.steps_per_epoch, job_.total_steps, state_.step});
+  start_ = epoch_start_ = Clock::now();
+  const std::int64_t patience = job_.config.train.integer("patience");
+  if (patience > 0 && state_.stale >= patience) reason_ = "early stopping, before it was interrupted";
+  while (reason_.empty() && state_.step < job_.total_steps) {
+    if (!train_epoch()) break;
+  }
+  Outcome outcome;
+  if (const int signal = stop_signal.load()) {
+    checkpoint(true);
+    outcome.exit_code = 128 + signal;
+    outcome.reason = reason_;
+    outcome.summary = summary(outcome);
+    sink_.message(track::Level::note, "stopped", reason_ + (writes() ? fmt::format(", saved at step {}; go on with: descent train --resume {}", state_.step, options_.directory) : ""));
+    return outcome;
+  }
+  outcome.reason = reason_.empty() ? "finished" : reason_;
+  finish(outcome);
+  return outcome;
+}
+
+void Run::finish(Outcome& outcome) {
+  checkpoint();
+  const double seconds = elapsed();
+  if (!state_.best_parameters.empty()) {
+    copy_into(state_.parameters, state_.best_parameters);
+    copy_into(state_.buffers, state_.best_buffers);
+  }
+  if (outcome.reason != "finished") {
+    sink_.message(track::Level::note, "stopped", outcome.reason + (state_.best_parameters.empty() ? "" : "; best weights restored"));
+  }
+  if (job_.data.test.rows() > 0) {
+    test_ = evaluate_rows(*eval_, job_.data.test, job_.data.transform, dtype_).metrics;
+    sink_.record({state_.step, state_.epoch, "test", test_, seconds});
+  }
+  outcome.summary = summary(outcome);
+  if (writes()) {
+    SavedModel saved{job_.config, job_.data.transform, job_.model, {}};
+    std::size_t p = 0, b = 0;
+    for (const auto& v : job_.variables) saved.variables.push_back(v.trained ? state_.parameters[p++] : state_.buffers[b++]);
+    saved.save(options_.directory);
+    write_file_atomic((std::filesystem::path(options_.directory) / "summary.json").string(), outcome.summary.dump(1) + "\n");
+  }
+  sink_.end(outcome.summary);
+}
+
+nlohmann::json to_json(const Metrics& metrics) {
+  nlohmann::json j = nlohmann::json::object();
+  for (const auto& [name, value] : metrics) j[name] = std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
+  return j;
+}
+
+nlohmann::json Run::summary(const Outcome& outcome) const {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const double seconds = elapsed();
+  std::int64_t parameters = 0;
+  for (const auto& v : job_.variables) parameters += v.trained ? v.type.shape.size() : 0;
+  nlohmann::json j = {{"reason", outcome.reason}, {"exit_code", outcome.exit_code}, {"seed", state_.seed}, {"steps", state_.step},
+                      {"epochs", state_.epoch}, {"parameters", parameters}, {"seconds", seconds},
+                      {"samples_per_second", static_cast<double>(rows_done_) / std::max(1e-9, since(start_) + (state_.seconds > 0 ? state_.seconds : 0))},
+                      {"peak_memory_bytes", usage.ru_maxrss * 1024}, {"versions", versions()},
+                      {"shards", job_.config.train.integer("shards")}, {"threads", pool_->threads()},
+                      {"train", to_json(last_train_)}, {"valid", to_json(last_valid_)}, {"best_valid", to_json(best_valid_)},
+                      {"best_epoch", state_.best_epoch}, {"test", to_json(test_)}};
+  if (writes()) j["directory"] = options_.directory;
+  return j;
+}
+
+}  // namespace
+
+void request_stop(int signal) noexcept { stop_signal.store(signal); }
+
+Outcome run(Job& job, const RunOptions& options, track::Sink& sink) {
+  if (!options.directory.empty()) std::filesystem::create_directories(options.directory);
+  return Run(job, options, sink).go();
+}
+
+}  // namespace descent::train

@@ -1,0 +1,301 @@
+#include <cmath>
+
+#include "descent/kernels/convolution_method.h"
+#include "tests/kernels/support.h"
+
+namespace descent::kernels {
+namespace {
+using testing::between;
+using testing::Guarded;
+using testing::Scratch;
+
+double value(float x) { return x; }
+double value(double x) { return x; }
+double value(bfloat16 x) { return static_cast<float>(x); }
+
+std::string text(ConvKind kind, const ConvShape& s) {
+  std::string t =
+      "kind " + std::to_string(static_cast<int>(kind)) + " " + std::string(name_of(s.dtype)) + ":";
+  for (const auto v : {s.n, s.c, s.h, s.w, s.k, s.r, s.s, s.stride_h, s.stride_w, s.pad_h, s.pad_w,
+                       s.dilation_h, s.dilation_w, s.groups})
+    t += " " + std::to_string(v);
+  return t;
+}
+
+// Calls f(input, weight, output) with the offsets of every product of the convolution.
+template <class F>
+void each_product(const ConvShape& s, const F& f) {
+  const std::int64_t cg = s.c / s.groups, kg = s.k / s.groups;
+  for (std::int64_t n = 0; n < s.n; ++n)
+    for (std::int64_t k = 0; k < s.k; ++k)
+      for (std::int64_t oh = 0; oh < s.out_h(); ++oh)
+        for (std::int64_t ow = 0; ow < s.out_w(); ++ow)
+          for (std::int64_t c = 0; c < cg; ++c)
+            for (std::int64_t r = 0; r < s.r; ++r)
+              for (std::int64_t q = 0; q < s.s; ++q) {
+                const std::int64_t ih = oh * s.stride_h - s.pad_h + r * s.dilation_h;
+                const std::int64_t iw = ow * s.stride_w - s.pad_w + q * s.dilation_w;
+                if (ih < 0 || ih >= s.h || iw < 0 || iw >= s.w) continue;
+                f(((n * s.c + k / kg * cg + c) * s.h + ih) * s.w + iw,
+                  ((k * cg + c) * s.r + r) * s.s + q,
+                  ((n * s.k + k) * s.out_h() + oh) * s.out_w() + ow);
+              }
+}
+
+struct Sizes {
+  std::int64_t input, weight, output;
+};
+Sizes sizes(const ConvShape& s) {
+  return {s.n * s.c * s.h * s.w, s.k * s.c / s.groups * s.r * s.s,
+          s.n * s.k * s.out_h() * s.out_w()};
+}
+
+template <class T, class Method>
+void check(ConvKind kind, const ConvShape& s, const Method& method) {
+  const auto size = sizes(s);
+  const auto count = [&](int operand) {
+    const int what = kind == ConvKind::forward          ? operand
+                     : kind == ConvKind::input_gradient ? (operand == 0   ? 2
+                                                           : operand == 1 ? 1
+                                                                          : 0)
+                                                        : (operand == 0   ? 0
+                                                           : operand == 1 ? 2
+                                                                          : 1);
+    return what == 0 ? size.input : what == 1 ? size.weight : size.output;
+  };
+  Guarded<T> a(count(0)), b(count(1)), c(count(2));
+  RandomStream random(5);
+  for (std::int64_t i = 0; i < a.size(); ++i)
+    a[i] = static_cast<T>(static_cast<float>(random.uniform() - 0.5));
+  for (std::int64_t i = 0; i < b.size(); ++i)
+    b[i] = static_cast<T>(static_cast<float>(random.uniform() - 0.5));
+  for (std::int64_t i = 0; i < c.size(); ++i) c[i] = static_cast<T>(NAN);  // must not be read
+  Scratch scratch(method.scratch_bytes());
+  const auto run = method.bind(a.data(), b.data(), c.data(), scratch.data());
+  run();
+  ASSERT_TRUE(a.intact() && b.intact() && c.intact() && scratch.intact()) << text(kind, s);
+  std::vector<double> want(static_cast<std::size_t>(c.size())), total(want.size()),
+      terms(want.size());
+  each_product(s, [&](std::int64_t in, std::int64_t weight, std::int64_t out) {
+    const std::int64_t ia = kind == ConvKind::input_gradient ? out : in;
+    const std::int64_t ib = kind == ConvKind::weight_gradient ? out : weight;
+    const auto ic = static_cast<std::size_t>(kind == ConvKind::forward          ? out
+                                             : kind == ConvKind::input_gradient ? in
+                                                                                : weight);
+    const double product = value(a[ia]) * value(b[ib]);
+    want[ic] += product, total[ic] += std::fabs(product), terms[ic] += 1;
+  });
+  const double unit = sizeof(T) == 8 ? 0x1p-53 : 0x1p-24;
+  for (std::int64_t i = 0; i < c.size(); ++i) {
+    const auto k = static_cast<std::size_t>(i);
+    // As many roundings as terms, in any order; bfloat16 rounds the result once more.
+    const double bound =
+        total[k] * unit * (terms[k] + 2) + (sizeof(T) == 2 ? std::fabs(want[k]) * 0x1p-8 : 0);
+    ASSERT_LE(std::fabs(value(c[i]) - want[k]), bound) << text(kind, s) << " element " << i;
+  }
+  std::vector<T> first(c.data(), c.data() + c.size());
+  run();
+  ASSERT_TRUE(testing::same_bits(first.data(), static_cast<const T*>(c.data()), c.size()))
+      << "the same bits again";
+}
+template <class Method>
+void check_types(ConvKind kind, const ConvShape& s, const Method& method) {
+  if (s.dtype == DType::float64) return check<double>(kind, s, method);
+  if (s.dtype == DType::float32) return check<float>(kind, s, method);
+  check<bfloat16>(kind, s, method);
+}
+
+constexpr ConvKind kKinds[] = {ConvKind::forward, ConvKind::input_gradient,
+                               ConvKind::weight_gradient};
+constexpr DType kTypes[] = {DType::float32, DType::float64, DType::bfloat16};
+
+ConvShape random_shape(RandomStream& random) {
+  for (;;) {
+    ConvShape s;
+    s.groups = random.below(3) == 0 ? between(random, 2, 3) : 1;
+    s.n = between(random, 1, 3);
+    s.c = s.groups * between(random, 1, 5), s.k = s.groups * between(random, 1, 6);
+    s.h = between(random, 1, 11), s.w = between(random, 1, 11);
+    s.r = between(random, 1, 4), s.s = between(random, 1, 4);
+    s.stride_h = between(random, 1, 3), s.stride_w = between(random, 1, 3);
+    s.pad_h = between(random, 0, 2), s.pad_w = between(random, 0, 2);
+    s.dilation_h = between(random, 1, 2), s.dilation_w = between(random, 1, 3);
+    s.dtype = kTypes[random.below(3)];
+    const bool fits = s.h + 2 * s.pad_h >= s.dilation_h * (s.r - 1) + 1 &&
+                      s.w + 2 * s.pad_w >= s.dilation_w * (s.s - 1) + 1;
+    if (fits) return s;
+  }
+}
+
+TEST(Convolution, RandomGeometriesOfAllKinds) {
+  RandomStream random(3);
+  for (int trial = 0; trial < 120; ++trial) {
+    const auto s = random_shape(random);
+    for (const auto kind : kKinds) check_types(kind, s, Convolution(kind, s));
+  }
+}
+
+TEST(Convolution, EveryMethodAndLayout) {
+  const ConvShape shapes[] = {
+      {.n = 2, .c = 1, .h = 9, .w = 9, .k = 16, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+      {.n = 2,
+       .c = 16,
+       .h = 7,
+       .w = 8,
+       .k = 32,
+       .r = 3,
+       .s = 3,
+       .stride_h = 2,
+       .stride_w = 2,
+       .pad_h = 1,
+       .pad_w = 1},
+      {.n = 2, .c = 20, .h = 6, .w = 6, .k = 24, .r = 1, .s = 1},
+      {.n = 2,
+       .c = 16,
+       .h = 6,
+       .w = 6,
+       .k = 16,
+       .r = 3,
+       .s = 3,
+       .pad_h = 1,
+       .pad_w = 1,
+       .groups = 16}};
+  for (ConvShape s : shapes) {
+    for (const auto kind : kKinds) {
+      check<float>(kind, s, *unfolding_convolution(kind, s));
+      ConvShape narrow = s;
+      narrow.dtype = DType::bfloat16;
+      check<bfloat16>(kind, narrow, *converting_convolution(kind, narrow));
+      check<bfloat16>(kind, narrow, Convolution(kind, narrow));
+      for (const auto layout : {ConvLayout::plain, ConvLayout::channels_last, ConvLayout::any}) {
+        if (const auto library = library_convolution(kind, s, layout))
+          check<float>(kind, s, *library);
+      }
+    }
+  }
+}
+
+TEST(Convolution, RefusesWhatDoesNotFit) {
+  const ConvShape good{.n = 1, .c = 4, .h = 5, .w = 5, .k = 4, .r = 3, .s = 3};
+  EXPECT_NO_THROW(Convolution(ConvKind::forward, good));
+  ConvShape s = good;
+  s.groups = 3;
+  EXPECT_ANY_THROW(Convolution(ConvKind::forward, s));
+  s = good;
+  s.r = 6;
+  EXPECT_ANY_THROW(Convolution(ConvKind::forward, s));
+  s = good;
+  s.stride_w = 0;
+  EXPECT_ANY_THROW(Convolution(ConvKind::forward, s));
+  s = good;
+  s.dtype = DType::int32;
+  EXPECT_ANY_THROW(Convolution(ConvKind::forward, s));
+}
+
+template <class T>
+class Pooling : public ::testing::Test {};
+using Floats = ::testing::Types<float, double>;
+TYPED_TEST_SUITE(Pooling, Floats);
+
+std::vector<PoolShape> pool_shapes() {
+  std::vector<PoolShape> all = {
+      {.n = 2, .c = 3, .h = 8, .w = 8, .r = 2, .s = 2, .stride_h = 2, .stride_w = 2}};
+  RandomStream random(9);
+  while (all.size() < 60) {
+    PoolShape p{.n = 2,
+                .c = 2,
+                .h = between(random, 1, 9),
+                .w = between(random, 1, 9),
+                .r = between(random, 1, 4),
+                .s = between(random, 1, 4)};
+    p.stride_h = between(random, 1, 3), p.stride_w = between(random, 1, 3);
+    p.pad_h = between(random, 0, p.r / 2), p.pad_w = between(random, 0, p.s / 2);
+    if (p.h + 2 * p.pad_h >= p.r && p.w + 2 * p.pad_w >= p.s) all.push_back(p);
+  }
+  return all;
+}
+
+// Calls f(plane, output element of all, pixel of the plane, inside) for every place of every
+// window.
+template <class F>
+void each_place(const PoolShape& p, const F& f) {
+  std::int64_t o = 0;
+  for (std::int64_t plane = 0; plane < p.n * p.c; ++plane)
+    for (std::int64_t oh = 0; oh < p.out_h(); ++oh)
+      for (std::int64_t ow = 0; ow < p.out_w(); ++ow, ++o)
+        for (std::int64_t r = 0; r < p.r; ++r)
+          for (std::int64_t q = 0; q < p.s; ++q) {
+            const std::int64_t h = oh * p.stride_h - p.pad_h + r, w = ow * p.stride_w - p.pad_w + q;
+            if (h >= 0 && h < p.h && w >= 0 && w < p.w) f(plane, o, h * p.w + w);
+          }
+}
+
+TYPED_TEST(Pooling, MaximumItsPlaceAndItsTranspose) {
+  using T = TypeParam;
+  for (const auto& p : pool_shapes()) {
+    const std::int64_t size = p.n * p.c * p.h * p.w, plane_size = p.h * p.w,
+                       outs = p.n * p.c * p.out_h() * p.out_w();
+    Guarded<T> x(size), y(outs), again(outs), dx(size), g(outs);
+    Guarded<std::int32_t> index(outs);
+    RandomStream random(4);
+    for (std::int64_t i = 0; i < size; ++i)
+      x[i] = static_cast<T>(static_cast<int>(random.below(5))) - 9,
+      dx[i] = 0;  // equals, all negative
+    if (size > 5) x[5] = static_cast<T>(NAN);
+    for (std::int64_t i = 0; i < outs; ++i) g[i] = static_cast<T>(i + 1);
+    max_pool(p, x.data(), y.data(), index.data());
+    std::vector<T> want(static_cast<std::size_t>(outs), -std::numeric_limits<T>::infinity());
+    std::vector<std::int32_t> place(static_cast<std::size_t>(outs), -1);
+    std::vector<T> want_dx(static_cast<std::size_t>(size));
+    each_place(p, [&](std::int64_t plane, std::int64_t o, std::int64_t pixel) {
+      auto& best = want[static_cast<std::size_t>(o)];
+      const T v = x[plane * plane_size + pixel];
+      if (v > best || (std::isnan(v) && !std::isnan(best)))
+        best = v, place[static_cast<std::size_t>(o)] = static_cast<std::int32_t>(pixel);
+    });
+    pool_gather(p, x.data(), index.data(), again.data());
+    pool_scatter(p, g.data(), index.data(), dx.data());
+    ASSERT_TRUE(x.intact() && y.intact() && index.intact() && again.intact() && dx.intact());
+    for (std::int64_t o = 0; o < outs; ++o) {
+      ASSERT_TRUE(testing::same_bits(y[o], want[static_cast<std::size_t>(o)]));
+      ASSERT_EQ(index[o], place[static_cast<std::size_t>(o)]);
+      ASSERT_TRUE(testing::same_bits(again[o], y[o]));
+      want_dx[static_cast<std::size_t>(o / (p.out_h() * p.out_w()) * plane_size + index[o])] +=
+          g[o];
+    }
+    ASSERT_TRUE(testing::same_bits(static_cast<const T*>(dx.data()),
+                                   static_cast<const T*>(want_dx.data()), size));
+  }
+}
+
+TYPED_TEST(Pooling, MeanCountsThePaddingAndItsTranspose) {
+  using T = TypeParam;
+  for (const auto& p : pool_shapes()) {
+    const std::int64_t size = p.n * p.c * p.h * p.w, outs = p.n * p.c * p.out_h() * p.out_w();
+    Guarded<T> x(size), y(outs), dx(size), g(outs);
+    RandomStream random(4);
+    for (std::int64_t i = 0; i < size; ++i)
+      x[i] = static_cast<T>(random.uniform()), dx[i] = static_cast<T>(NAN);
+    for (std::int64_t i = 0; i < outs; ++i) g[i] = static_cast<T>(random.uniform());
+    average_pool(p, x.data(), y.data());
+    average_pool_gradient(p, g.data(), dx.data());
+    ASSERT_TRUE(x.intact() && y.intact() && dx.intact());
+    std::vector<double> mean(static_cast<std::size_t>(outs)),
+        want_dx(static_cast<std::size_t>(size));
+    each_place(p, [&](std::int64_t plane, std::int64_t o, std::int64_t pixel) {
+      const auto at = static_cast<std::size_t>(plane * p.h * p.w + pixel);
+      mean[static_cast<std::size_t>(o)] +=
+          static_cast<double>(x[static_cast<std::int64_t>(at)]) / static_cast<double>(p.r * p.s);
+      want_dx[at] += static_cast<double>(g[o]) / static_cast<double>(p.r * p.s);
+    });
+    // 16 terms of at most 1: 17 roundings of at most 2^-24.
+    for (std::int64_t i = 0; i < outs; ++i)
+      ASSERT_NEAR(y[i], mean[static_cast<std::size_t>(i)], 17 * std::numeric_limits<T>::epsilon());
+    for (std::int64_t i = 0; i < size; ++i)
+      ASSERT_NEAR(dx[i], want_dx[static_cast<std::size_t>(i)],
+                  17 * std::numeric_limits<T>::epsilon());
+  }
+}
+
+}  // namespace
+}  // namespace descent::kernels

@@ -1,0 +1,386 @@
+// Scopes, names, containers, summaries and the errors of models that do not fit.
+#include "descent/nn/module.h"
+
+#include <gmock/gmock.h>
+
+#include "descent/nn/layers.h"
+#include "descent/nn/registry.h"
+#include "tests/nn/harness.h"
+
+namespace descent::nn::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+Type batch(const Shape& shape, DType dtype = DType::float32) { return {dtype, shape, true}; }
+
+// "0.weight [64, 13]" for each variable.
+std::vector<std::string> listed(const std::vector<Variable>& variables) {
+  std::vector<std::string> all;
+  for (const auto& v : variables) all.push_back(v.name + " " + to_string(v.type.shape));
+  return all;
+}
+
+std::string error_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+// ---- names ----
+
+TEST(Describe, NamesAndShapesArePyTorchs) {
+  const auto model = sequential(linear(64), relu(), linear(1));
+  EXPECT_THAT(listed(descent::nn::describe(model, batch({32, 13}))),
+              ElementsAre("0.weight [64, 13]", "0.bias [64]", "2.weight [1, 64]", "2.bias [1]"));
+}
+
+TEST(Describe, ContainersNest) {
+  const auto block = sequential(linear(4), batch_norm());
+  const auto variables = descent::nn::describe(sequential(block, linear(2)), batch({8, 3}));
+  EXPECT_THAT(listed(variables),
+              ElementsAre("0.0.weight [4, 3]", "0.0.bias [4]", "0.1.running_mean [4]",
+                          "0.1.running_var [4]", "0.1.weight [4]", "0.1.bias [4]",
+                          "1.weight [2, 4]", "1.bias [2]"));
+}
+
+TEST(Describe, SaysWhatIsTrainedAndWhatDecays) {
+  const auto model = sequential(linear(4), batch_norm(), layer_norm());
+  for (const auto& v : descent::nn::describe(model, batch({8, 3}))) {
+    EXPECT_EQ(v.decay, v.name == "0.weight") << v.name;
+    EXPECT_EQ(v.trained, !v.name.starts_with("1.running")) << v.name;
+  }
+}
+
+TEST(Describe, ParametersHaveTheTypeOfTheBatch) {
+  EXPECT_EQ(descent::nn::describe(linear(1), batch({2, 3}))[0].type.dtype, DType::float32);
+  EXPECT_EQ(descent::nn::describe(linear(1), batch({2, 3}, DType::float64))[0].type.dtype,
+            DType::float64);
+}
+
+// The numbers of rows and of shards are no part of a model.
+TEST(Describe, DoesNotDependOnTheRows) {
+  const auto model = sequential(conv2d({.filters = 3}), batch_norm(), flatten(), linear(2));
+  EXPECT_EQ(listed(descent::nn::describe(model, batch({1, 2, 6, 6}))),
+            listed(descent::nn::describe(model, batch({64, 2, 6, 6}))));
+}
+
+// ---- initial values ----
+
+TEST(Initialize, DependsOnKeyAndNameAlone) {
+  const auto small = sequential(linear(5), relu(), linear(2));
+  const auto large = sequential(linear(5), relu(), linear(2), relu(), linear(7));
+  const auto a = initialize(descent::nn::describe(small, batch({4, 3})), 11);
+  const auto b = initialize(descent::nn::describe(large, batch({4, 3})), 11);
+  const auto c = initialize(descent::nn::describe(small, batch({4, 3})), 12);
+  ASSERT_EQ(a.size(), 4u);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(a[i].first, b[i].first);
+    EXPECT_TRUE(identical(a[i].second, b[i].second)) << a[i].first;
+    EXPECT_FALSE(identical(a[i].second, c[i].second)) << a[i].first;
+  }
+}
+
+TEST(Initialize, DrawsEachParameterForItself) {
+  const auto variables = descent::nn::describe(sequential(linear(4), linear(4)), batch({2, 4}));
+  const auto tree = initialize(variables, 3);
+  EXPECT_EQ(tree[0].second.shape(), tree[2].second.shape());
+  EXPECT_FALSE(identical(tree[0].second, tree[2].second));
+}
+
+// PyTorch's defaults: weight and bias U(-1/sqrt(in), 1/sqrt(in)). Of 4000 draws the largest lies
+// within 1 % of the bound but for a chance of 0.99^4000 = 1e-17; of 100, within 20 % but for 2e-10.
+TEST(Initialize, LinearAndConvolutionStartAsInPyTorch) {
+  const auto starts_at = [](const Layer& layer, const Shape& shape, double fan_in) {
+    const auto tree = initialize(descent::nn::describe(layer, batch(shape)), 1);
+    EXPECT_LE(largest(tree[0].second), 1 / std::sqrt(fan_in) * (1 + 1e-7));
+    EXPECT_GT(largest(tree[0].second), 0.99 / std::sqrt(fan_in));
+    EXPECT_LE(largest(tree[1].second), 1 / std::sqrt(fan_in) * (1 + 1e-7));
+    EXPECT_GT(largest(tree[1].second), 0.8 / std::sqrt(fan_in));
+  };
+  starts_at(linear(100), {2, 40}, 40);
+  starts_at(conv2d({.filters = 100, .kernel = 3}), {2, 8, 5, 5}, 72);
+  starts_at(conv2d({.filters = 100, .kernel = 3, .groups = 2}), {2, 16, 5, 5}, 72);
+}
+
+TEST(Initialize, TakesWhatTheOptionsSay) {
+  const auto layer = linear(50, {.init = he_normal(), .bias_init = constant(0.5)});
+  const auto tree = initialize(descent::nn::describe(layer, batch({2, 50})), 1);
+  EXPECT_TRUE(identical(tree[0].second,
+                        he_normal()(DType::float32, {50, 50}, fold_in(1, hash_text("weight")))));
+  EXPECT_THAT(tree[1].second.to_vector(), testing::Each(0.5));
+  const auto bad = linear(3, {.bias_init = he_normal()});
+  EXPECT_THAT(error_of([&] {
+                initialize(descent::nn::describe(bad, batch({2, 5})), 1);
+              }),
+              HasSubstr("parameter \"bias\""));
+}
+
+// ---- applying ----
+
+// x W^T + b with small integers, exactly.
+TEST(Scope, HandsOutWhatWasBound) {
+  const EagerScope eager;
+  const auto value = [](std::vector<double> x, Shape shape) {
+    return constant(Array::from(x, std::move(shape)));
+  };
+  Scope scope({{"0.weight", value({1, 2, 3, 4}, {2, 2})}, {"0.bias", value({10, 20}, {2})}}, true,
+              {}, DType::float64);
+  const auto y =
+      (*sequential(linear(2)))(scope, computed({Array::from<double>({1, 1, 0, 2}, {2, 2})}, true));
+  EXPECT_THAT(y.array().to_vector(), ElementsAre(13, 27, 14, 28));
+}
+
+TEST(Scope, SaysWhatIsNotBound) {
+  const auto apply_bound = [](const Shape& weight) {
+    Scope scope({{"0.weight", zeros_like(input({DType::float32, weight}))}, {"0.bais", scalar(0)}},
+                false, {});
+    (*sequential(linear(2)))(scope, input(batch({4, 3})));
+  };
+  EXPECT_EQ(error_of([&] {
+              apply_bound({2, 3});
+            }),
+            "layer 0 (linear): nothing is bound to \"0.bias\"\n"
+            "  bound names: 0.bais, 0.weight");
+  EXPECT_THAT(
+      error_of([&] {
+        apply_bound({2, 5});
+      }),
+      HasSubstr("layer 0 (linear): \"0.weight\" has shape [2, 5] where the layer needs [2, 3]"));
+}
+
+TEST(Scope, WantsAKeyOnlyForWhatIsRandom) {
+  const auto apply_model = [](bool training) {
+    Scope scope({}, training, {});
+    (*sequential(dropout(0.5)))(scope, input(batch({4, 3})));
+  };
+  EXPECT_THAT(error_of([&] { apply_model(true); }),
+              HasSubstr("layer 0 (dropout): a random operation"));
+  EXPECT_EQ(error_of([&] { apply_model(false); }), "no error");
+}
+
+// A module that holds one parameter and calls another layer twice under one name.
+class Tied final : public Module {
+ public:
+  Value operator()(Scope& scope, const Value& x) const override {
+    const Value y = call(inner_, scope, "inner", call(inner_, scope, "inner", x));
+    return y * scope.parameter("scale", {3}, ones());
+  }
+  std::string describe() const override { return "tied"; }
+  std::vector<std::pair<std::string, Layer>> children() const override {
+    return {{"inner", inner_}};
+  }
+
+ private:
+  Layer inner_ = linear(3);
+};
+
+TEST(Scope, SharesWhatIsAskedForTwice) {
+  const auto model = sequential(std::make_shared<const Tied>());
+  EXPECT_THAT(listed(descent::nn::describe(model, batch({4, 3}))),
+              ElementsAre("0.inner.weight [3, 3]", "0.inner.bias [3]", "0.scale [3]"));
+  // The second use of another width cannot be the same parameter.
+  EXPECT_THAT(error_of([&] {
+                descent::nn::describe(model, batch({4, 5}));
+              }),
+              HasSubstr("layer 0.inner (linear): \"0.inner.weight\" is asked for with shape [3, 5] "
+                        "and with shape [3, 3]"));
+}
+
+// Names of the caller's own NameScope are no part of parameter names, and an error leaves the scope
+// as it was.
+TEST(Scope, PathsAreItsOwn) {
+  const NameScope outside("step");
+  EXPECT_EQ(descent::nn::describe(sequential(linear(1)), batch({2, 3}))[0].name, "0.weight");
+  Scope scope;
+  EXPECT_THROW((*sequential(max_pool2d()))(scope, input(batch({4, 3}))), Error);
+  (*sequential(linear(1)))(scope, input(batch({4, 3})));
+  EXPECT_EQ(scope.variables()[0].name, "0.weight");
+}
+
+TEST(Scope, BuffersChangeWhileTrainingOnly) {
+  const EagerScope eager;
+  const auto updated = [](bool training) {
+    Scope scope({{"running_mean", constant(Array::from<double>({0, 0}, {2}))},
+                 {"running_var", constant(Array::from<double>({1, 1}, {2}))}},
+                training, {}, DType::float64);
+    (*batch_norm({.affine = false}))(scope,
+                                     computed({Array::from<double>({1, 2, 3, 6}, {2, 2})}, true));
+    return scope.updated();
+  };
+  EXPECT_TRUE(updated(false).empty());
+  const auto now = updated(true);
+  ASSERT_EQ(now.size(), 2u);
+  // mean 2 and 4, variance (n - 1) 2 and 8, a tenth of the way.
+  EXPECT_THAT(now.at("running_mean").array().to_vector(),
+              ElementsAre(testing::DoubleEq(0.2), testing::DoubleEq(0.4)));
+  EXPECT_THAT(now.at("running_var").array().to_vector(),
+              ElementsAre(testing::DoubleEq(1.1), testing::DoubleEq(1.7)));
+}
+
+// Counts its uses, and says so in every mode.
+class Counter final : public Module {
+ public:
+  Value operator()(Scope& scope, const Value& x) const override {
+    scope.update_buffer("uses", scope.buffer("uses", {}, zeros()) + 1.0);
+    return x;
+  }
+  std::string describe() const override { return "counter"; }
+};
+
+TEST(Scope, IgnoresUpdatesInEvaluation) {
+  for (const bool training : {true, false}) {
+    const EagerScope eager;
+    Scope scope({{"uses", scalar(4)}}, training, {});
+    Counter()(scope, computed({Array(DType::float32, {1, 1})}, true));
+    ASSERT_EQ(scope.updated().size(), training ? 1u : 0u);
+    EXPECT_EQ(scope.updated().contains("uses") ? scope.updated().at("uses").item() : 5, 5);
+  }
+}
+
+// ---- errors ----
+
+TEST(Errors, NameTheLayerAndTheShapes) {
+  const auto images = batch({4, 3, 8, 8});
+  const auto fails = [](const Layer& model, const Type& type) {
+    return error_of([&] { descent::nn::describe(model, type); });
+  };
+  EXPECT_THAT(fails(sequential(relu(), conv2d({.filters = 4})), batch({4, 13})),
+              StartsWith("layer 1 (conv2d): conv2d wants images [rows, channels, height, width], "
+                         "not float32[4, 13] per shard"));
+  EXPECT_THAT(fails(sequential(conv2d({.filters = 4, .groups = 2})), images),
+              StartsWith("layer 0 (conv2d): 3 channels of"));
+  EXPECT_THAT(fails(sequential(conv2d({.filters = 4, .kernel = 9})), images),
+              StartsWith("layer 0 (conv2d): conv2d("));
+  EXPECT_THAT(fails(sequential(sequential(max_pool2d({.kernel = 9}))), images),
+              StartsWith("layer 0.0 (max_pool2d): windows of 9x9 do not fit"));
+  EXPECT_THAT(fails(linear(3), batch({4})), StartsWith("model (linear): "));
+  EXPECT_THAT(fails(sequential(layer_norm({.axes = 2})), batch({4, 3})),
+              StartsWith("layer 0 (layer_norm): "));
+}
+
+TEST(Errors, RefuseOptionsWithoutMeaning) {
+  EXPECT_THROW(linear(0), Error);
+  EXPECT_THROW(conv2d({}), Error);
+  EXPECT_THROW(conv2d({.filters = 5, .groups = 2}), Error);
+  EXPECT_THROW(max_pool2d({.kernel = 2, .padding = 2}), Error);
+  EXPECT_THROW(batch_norm({.eps = 0}), Error);
+  EXPECT_THROW(dropout(1), Error);
+  EXPECT_THROW(gelu("erf"), Error);
+  EXPECT_THROW(softplus(0), Error);
+  EXPECT_THROW(activation("rel"), Error);
+  EXPECT_THROW(sequential(relu(), nullptr), Error);
+}
+
+Layer from_registry(const std::string& name, const Options& options) {
+  const auto& entry = layers().at(name);
+  return entry.make(resolve(entry.options, options, "[[model.layers]] 3"));
+}
+
+TEST(Errors, OfOptionsSayWhatToWrite) {
+  const auto fails = [](const std::string& name, const Options& options) {
+    return error_of([&] { from_registry(name, options); });
+  };
+  EXPECT_THAT(fails("linear", {}), HasSubstr("option \"units\" is required"));
+  EXPECT_THAT(fails("linear", with({{"unit", 3}})), HasSubstr("did you mean \"units\"?"));
+  EXPECT_THAT(fails("linear", with({{"units", 3}, {"init", "he_norm"}})),
+              HasSubstr("did you mean \"he_normal\"?"));
+  EXPECT_THAT(fails("conv2d", with({{"filters", 3}, {"padding", "full"}})),
+              HasSubstr("write \"same\", \"valid\", \"1\" or \"1,2\""));
+  EXPECT_THAT(fails("conv2d", with({{"filters", 3}, {"kernel", Integers{1, 2, 3}}})),
+              HasSubstr("conv2d: kernel: 3 numbers"));
+  EXPECT_THAT(error_of([] { layers().at("conv"); }), HasSubstr("did you mean \"conv2d\"?"));
+}
+
+// ---- the constructors and the registry make the same ----
+
+TEST(Registry, MakesWhatTheConstructorsMake) {
+  const auto same = [](const std::string& name, const Options& options, const Layer& layer,
+                       const Shape& shape) {
+    const auto made = from_registry(name, options);
+    EXPECT_EQ(made->describe(), layer->describe());
+    const auto a = initialize(descent::nn::describe(made, batch(shape)), 1);
+    const auto b = initialize(descent::nn::describe(layer, batch(shape)), 1);
+    ASSERT_EQ(a.size(), b.size());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      EXPECT_TRUE(identical(a[i].second, b[i].second)) << a[i].first;
+    }
+  };
+  same("linear", with({{"units", 4}}), linear(4), {2, 3});
+  same("linear", with({{"units", 4}, {"init", "he_normal"}, {"bias_init", "zeros"}}),
+       linear(4, {.init = he_normal(), .bias_init = zeros()}), {2, 3});
+  same("conv2d", with({{"filters", 4}, {"padding", "2"}, {"bias_init", "ones"}}),
+       conv2d({.filters = 4, .padding = 2, .bias_init = ones()}), {2, 3, 5, 5});
+  same("conv2d", with({{"filters", 4}, {"padding", "[1, 2]"}}),
+       conv2d({.filters = 4, .padding = Size2d(1, 2)}), {2, 3, 5, 5});
+  same("batch_norm", {}, batch_norm(), {2, 3});
+  same("layer_norm", {}, layer_norm(), {2, 3});
+  same("max_pool2d", {}, max_pool2d(), {2, 3, 4, 4});
+  same("dropout", {}, dropout(), {2, 3});
+  for (const auto& name : activation_names()) same(name, {}, activation(name), {2, 3});
+}
+
+// ---- summaries ----
+
+TEST(Summarize, ListsLayersWithOutputsAndParameters) {
+  const auto model =
+      sequential(conv2d({.filters = 4, .padding = Padding::same()}), batch_norm(),
+                 sequential(max_pool2d(), flatten()), linear(3), std::make_shared<const Tied>());
+  std::vector<std::string> lines;
+  for (const auto& row : summarize(model, batch({8, 2, 4, 4}))) {
+    lines.push_back(row.name + " " + row.description + " " + to_string(row.output) + " " +
+                    std::to_string(row.parameters));
+  }
+  // Running statistics are not trained; a container is listed for parameters of its own only.
+  EXPECT_THAT(lines, ElementsAre("0 conv2d(4, 3x3, same padding) [4, 4, 4] 76",
+                                 "1 batch_norm [4, 4, 4] 8", "2.0 max_pool2d(2x2) [4, 2, 2] 0",
+                                 "2.1 flatten [16] 0", "3 linear(3) [3] 51", "4 tied [3] 3",
+                                 "4.inner linear(3) [3] 12", "4.inner linear(3) [3] 0"));
+}
+
+TEST(Summarize, TakesASingleLayer) {
+  const auto rows = summarize(linear(5), batch({8, 3}));
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0].parameters, 20);
+}
+
+// ---- mixed precision ----
+
+// Operands are rounded to 8 bits: each product errs by at most 2 * 2^-9 of its size; the result and
+// the gradients are float32.
+TEST(MixedPrecision, LinearRoundsItsOperands) {
+  const EagerScope eager;
+  const auto x = numbers({4, 16}, "input", DType::float32);
+  const auto w = numbers({3, 16}, "weight", DType::float32);
+  const auto apply_with = [&](DType compute) {
+    const Value weight = computed({w}, false);
+    Scope scope({{"weight", weight}}, true, {});
+    scope.compute = compute;
+    const Value y = (*linear(3, {.bias = false}))(scope, computed({x}, true));
+    const Value slope =
+        gradients(Values{batch_sum(square(y))}, Values{weight}, Values{scalar(1)})[0];
+    return std::pair{y.array(), slope.array()};
+  };
+  const auto [exact, exact_slope] = apply_with(DType::float32);
+  const auto [rounded, rounded_slope] = apply_with(DType::bfloat16);
+  EXPECT_EQ(rounded.dtype(), DType::float32);
+  EXPECT_EQ(rounded_slope.dtype(), DType::float32);
+  EXPECT_FALSE(identical(exact, rounded));
+  for (std::int64_t i = 0; i < exact.size(); ++i) {
+    double size = 0;
+    for (int k = 0; k < 16; ++k) {
+      size += std::abs(x.item(i / 3 * 16 + k) * w.item(i % 3 * 16 + k));
+    }
+    EXPECT_NEAR(rounded.item(i), exact.item(i), size * 0x1p-8);
+  }
+  // The gradient also rounds its cotangent: some 2^-7 of sums of 4 products.
+  expect_close(rounded_slope, exact_slope, 0x1p-6, "gradient");
+}
+
+}  // namespace
+}  // namespace descent::nn::test

@@ -1,0 +1,137 @@
+// Presets: a row for each, its size for a known problem, and that all its parameters learn.
+#include <gmock/gmock.h>
+
+#include <set>
+
+#include "descent/nn/loss.h"
+#include "descent/nn/registry.h"
+#include "tests/nn/harness.h"
+
+namespace descent::nn::test {
+namespace {
+
+struct PresetCase {
+  std::string name, preset;
+  Options options;
+  Problem problem;
+  std::int64_t parameters;  // counted by hand
+};
+void PrintTo(const PresetCase& c, std::ostream* out) { *out << c.name; }
+
+const Shape kRow{13}, kImage{1, 28, 28}, kSmall{3, 6, 5};
+
+const std::vector<PresetCase>& preset_cases() {
+  static const std::vector<PresetCase> rows{
+      {"linear", "linear", {}, {kRow, 3}, 13 * 3 + 3},
+      {"linear_of_images", "linear", {}, {kSmall, 2}, 90 * 2 + 2},
+      {"mlp", "mlp", {}, {kRow, 2}, (13 * 64 + 64) + (64 * 64 + 64) + (64 * 2 + 2)},
+      {"mlp_without_hidden", "mlp", with({{"hidden", Integers{}}}), {kRow, 2}, 13 * 2 + 2},
+      {"mlp_with_all",
+       "mlp",
+       with({{"hidden", Integers{5}},
+             {"batch_norm", true},
+             {"dropout", 0.2},
+             {"activation", "gelu"}}),
+       {kSmall, 2},
+       (90 * 5 + 5) + 2 * 5 + (5 * 2 + 2)},
+      // 28x28 -> 14x14 -> 7x7
+      {"cnn",
+       "cnn",
+       {},
+       {kImage, 10},
+       9 * 16 + 2 * 16 + 16 * 9 * 32 + 2 * 32 + (32 * 49 * 128 + 128) + (128 * 10 + 10)},
+      // 6x5 -> 3x2 -> 1x1, and no third pooling
+      {"cnn_small",
+       "cnn",
+       with({{"filters", Integers{2, 3, 4}},
+             {"batch_norm", false},
+             {"hidden", 0},
+             {"dropout", 0.1},
+             {"kernel", Integers{3, 2}}}),
+       {kSmall, 2},
+       (3 * 6 * 2 + 2) + (2 * 6 * 3 + 3) + (3 * 6 * 4 + 4) + (4 * 2 + 2)},
+      // The paper's 60,000 are fewer: its second convolution sees some channels only.
+      {"lenet", "lenet", {}, {{1, 32, 32}, 10}, 61706},
+      {"lenet_padded",
+       "lenet",
+       with({{"activation", "relu"}, {"pool", "max"}}),
+       {kImage, 10},
+       61706},
+  };
+  return rows;
+}
+
+class PresetTest : public testing::TestWithParam<PresetCase> {
+ protected:
+  static constexpr std::int64_t kRows = 4;
+  Layer model() const {
+    const auto& entry = presets().at(GetParam().preset);
+    return entry.make(resolve(entry.options, GetParam().options, "[model]"), GetParam().problem);
+  }
+  Shape batch() const {
+    Shape shape{kRows};
+    for (const auto extent : GetParam().problem.sample) shape.push_back(extent);
+    return shape;
+  }
+};
+
+TEST_P(PresetTest, HasItsOutputsAndParameters) {
+  const auto rows = summarize(model(), {DType::float32, batch(), true});
+  std::int64_t parameters = 0;
+  for (const auto& row : rows) parameters += row.parameters;
+  EXPECT_EQ(parameters, GetParam().parameters);
+  EXPECT_EQ(rows.back().output, Shape{GetParam().problem.outputs});
+}
+
+// A step against the gradient of a loss lowers it, and no parameter is left without a gradient.
+TEST_P(PresetTest, EveryParameterLearns) {
+  const auto net = model();
+  const auto variables = descent::nn::describe(net, {DType::float64, batch(), true});
+  const auto tree = initialize(variables, 3);
+  const EagerScope eager({.shards = 2});
+  const Value x = leaf(numbers(batch(), "input"), true, 2);
+  const Value y = leaf(labels(kRows, GetParam().problem.outputs, "target"), true, 2);
+
+  Values parameters;
+  for (std::size_t i = 0; i < tree.size(); ++i) {
+    if (variables[i].trained) parameters.push_back(leaf(tree[i].second, false, 2));
+  }
+  const ScalarFn loss = [&](ValueSpan values) {
+    std::map<std::string, Value> bound;
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < tree.size(); ++i) {
+      bound[tree[i].first] = variables[i].trained ? values[next++] : leaf(tree[i].second, false, 2);
+    }
+    Scope scope(std::move(bound), true, scalar(1, DType::int64), DType::float64);
+    return cross_entropy()((*net)(scope, x), y);
+  };
+  const auto both = value_and_grad(loss)(parameters);
+  Values after;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    EXPECT_GT(largest(both[i + 1].array()), 0) << i;
+    after.push_back(parameters[i] - both[i + 1] * 1e-3);
+  }
+  EXPECT_LT(loss(after).item(), both[0].item());
+}
+
+INSTANTIATE_TEST_SUITE_P(Rows, PresetTest, testing::ValuesIn(preset_cases()),
+                         case_name<PresetCase>);
+
+TEST(PresetTable, HasARowForEveryRegisteredPreset) {
+  std::set<std::string> rows;
+  for (const auto& c : preset_cases()) rows.insert(c.preset);
+  EXPECT_THAT(presets().names(), testing::ElementsAreArray(rows));
+}
+
+TEST(PresetTable, RefusesWhatDoesNotFit) {
+  const auto made = [](const std::string& name, const Shape& sample) {
+    const auto& entry = presets().at(name);
+    return entry.make(resolve(entry.options, {}, name), {sample, 2});
+  };
+  EXPECT_THROW(made("cnn", kRow), Error);
+  EXPECT_THROW(made("lenet", kSmall), Error);
+  EXPECT_THROW(presets().at("mpl"), Error);
+}
+
+}  // namespace
+}  // namespace descent::nn::test
