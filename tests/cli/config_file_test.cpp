@@ -302,7 +302,8 @@ TEST(ConfigText, HasEveryKeyWithItsMeaning) {
                           HasSubstr("\n# learning rate\nlr = "), HasSubstr("[checkpoint]")));
   std::size_t at = 0;
   for (std::size_t end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) {
-    if (text[at] == '#') EXPECT_LE(end - at, 100u) << text.substr(at, end - at);
+    if (text[at] != '#') continue;
+    EXPECT_LE(end - at, 100u) << text.substr(at, end - at);
   }
 }
 

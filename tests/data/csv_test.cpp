@@ -189,6 +189,23 @@ TEST(Csv, Latin1BecomesUtf8) {
   EXPECT_THAT(t.warnings[0], HasSubstr("Latin-1"));
 }
 
+// More than the sample that the dialect is guessed from.
+TEST(Csv, LongLinesAndManyBlankLines) {
+  std::string header, row;
+  for (int i = 0; i < 20'000; ++i) {
+    header += (i ? ";column" : "column") + std::to_string(i);
+    row += i ? ";1" : "1";
+  }
+  const Table wide = parse(header + "\n" + row + "\n" + row + "\n");
+  EXPECT_EQ(wide.columns.size(), 20'000u);
+  EXPECT_EQ(wide.names()[19'999], "column19999");
+  EXPECT_EQ(wide.rows, 2);
+  const Table late = parse(std::string(200'000, '\r') + "a,b\r1,2\r");
+  EXPECT_THAT(late.names(), ElementsAre("a", "b"));
+  EXPECT_THAT(late.origin, ElementsAre(200'002));
+  EXPECT_THAT(parse("\ta\tb\n1\t2\t3\n").names(), ElementsAre("c0", "a", "b"));
+}
+
 TEST(Csv, LongQuotedFieldsAndManyCategories) {
   std::string text = "k,v\n";
   for (int i = 0; i < 5000; ++i)

@@ -179,7 +179,8 @@ def crammer_singer(p, t, weight):
     return weighted(torch.stack(rows), weight)
 
 
-# name: (loss, prediction shape, classes of the labels (0: numbers as targets, -1: in [0, 1]), weighted)
+# name: (loss, prediction shape, classes of the labels, weighted); instead of a number of classes 0:
+# numbers as targets, -1: numbers in [0, 1]
 LOSSES = {
     "mse": (per_row(F.mse_loss), [8, 3], 0, False),
     "mse_weighted": (per_row(F.mse_loss), [8, 1], 0, True),

@@ -110,6 +110,17 @@ TEST(Reduce, SumsOfManyStayExact) {
   EXPECT_EQ(columns[0], columns[1]);
 }
 
+// The same bits on every target (targets_test.cpp runs this on each).
+TEST(Reduce, OrderDoesNotDependOnTheTarget) {
+  const auto x = testing::random_vector<float>(5003, 1, -1000, 1000);
+  const auto sum = reduce_kernel(Reduction::sum, DType::float32);
+  float row = 0, columns[3];
+  sum(x.data(), &row, 1, 5003, 1);
+  sum(x.data(), columns, 1, 1667, 3);
+  EXPECT_EQ(std::bit_cast<std::uint32_t>(row), 1194121345u) << row;  // as AVX-512 gave it
+  EXPECT_EQ(std::bit_cast<std::uint32_t>(columns[1]), 1181086689u) << columns[1];
+}
+
 TEST(Reduce, InfinitiesAndTypesWithoutKernels) {
   const float x[] = {INFINITY, -INFINITY, 1};
   float out = 0;

@@ -354,17 +354,17 @@ TEST(Summarize, TakesASingleLayer) {
 // Operands are rounded to 8 bits: each product errs by at most 2 * 2^-9 of its size; the result and
 // the gradients are float32.
 TEST(MixedPrecision, LinearRoundsItsOperands) {
-  const EagerScope eager;
+  const EagerScope eager({.shards = 2});
   const auto x = numbers({4, 16}, "input", DType::float32);
   const auto w = numbers({3, 16}, "weight", DType::float32);
   const auto apply_with = [&](DType compute) {
     const Value weight = computed({w}, false);
     Scope scope({{"weight", weight}}, true, {});
     scope.compute = compute;
-    const Value y = (*linear(3, {.bias = false}))(scope, computed({x}, true));
+    const Value y = (*linear(3, {.bias = false}))(scope, leaf(x, true, 2));
     const Value slope =
         gradients(Values{batch_sum(square(y))}, Values{weight}, Values{scalar(1)})[0];
-    return std::pair{y.array(), slope.array()};
+    return std::pair{whole(y, 2), slope.array()};
   };
   const auto [exact, exact_slope] = apply_with(DType::float32);
   const auto [rounded, rounded_slope] = apply_with(DType::bfloat16);

@@ -177,9 +177,9 @@ TEST(Terminal, FastEpochsShowTheFirstAndTheLastRow) {
   }
   sink.end({});
   EXPECT_EQ(messages.text(),
-            "epoch         loss        lr   seconds\n"
-            "  1/100     0.5000     0.001      1.50\n"
-            "100/100     0.5000     0.001     150.0\n");
+            "epoch         loss        lr    rows/s   seconds\n"
+            "  1/100     0.5000     0.001         -      1.50\n"
+            "100/100     0.5000     0.001         -     150.0\n");
 }
 
 TEST(Terminal, AColumnThatComesLaterGetsAHeader) {
@@ -194,11 +194,11 @@ TEST(Terminal, AColumnThatComesLaterGetsAHeader) {
   sink.record(train(3, 0.3));
   sink.epoch_end(3);
   EXPECT_EQ(messages.text(),
-            "epoch         loss        lr   seconds\n"
-            "1           0.5000     0.001      1.50\n"
-            "epoch         loss  valid loss  accuracy        lr   seconds\n"
-            "2           0.4000      0.4500    0.9000     0.001      3.25\n"
-            "3           0.3000           -         -     0.001      4.50\n");
+            "epoch         loss        lr    rows/s   seconds\n"
+            "1           0.5000     0.001         -      1.50\n"
+            "epoch         loss  valid loss  accuracy        lr    rows/s   seconds\n"
+            "2           0.4000      0.4500    0.9000     0.001         -      3.25\n"
+            "3           0.3000           -         -     0.001         -      4.50\n");
 }
 
 TEST(Terminal, TheTestRecordIsToldWhereNobodyElseDoes) {

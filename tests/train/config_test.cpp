@@ -144,6 +144,15 @@ TEST(Set, NamesMayComeBeforeOrAfterTheirOptions) {
   }
 }
 
+TEST(Set, AnotherNameTakesTheFormerOnesOptionsAway) {
+  const auto config = config_of({"optimizer.beta1=0.8", "optimizer.lr=0.5", "optimizer.name=sgd"});
+  EXPECT_EQ(config.optimizer.number("lr"), 0.5);
+  EXPECT_FALSE(config.optimizer.has("beta1"));
+  RawConfig raw = with_layers();
+  raw.set("model.name=mlp", "--model");
+  EXPECT_TRUE(resolve(raw).layers.empty());
+}
+
 TEST(Set, EmptyTakesBackWhatMayBeWithoutValue) {
   EXPECT_FALSE(config_of({"data.target=y", "data.target="}).data.has("target"));
   EXPECT_THAT(error_of({"optimizer.lr="}), HasSubstr("\"optimizer.lr\" must be a number"));

@@ -138,6 +138,11 @@ OptionValue convert(OptionType type, OptionValue value) {
     if (const auto* list = std::get_if<Integers>(&value))
       return Numbers(list->begin(), list->end());
   }
+  // `kernel = 3` is a kernel of [3], `padding = 1` the text "1".
+  if (const auto* i = std::get_if<std::int64_t>(&value)) {
+    if (type == OptionType::integers) return Integers{*i};
+    if (type == OptionType::text) return std::to_string(*i);
+  }
   if (is_empty_list(value)) {
     if (type == OptionType::integers) return Integers{};
     if (type == OptionType::numbers) return Numbers{};

@@ -10,14 +10,15 @@
 
 #include "descent/cli/registry.h"
 #include "descent/cli/usage.h"
-#include "descent/cli/version.h"
+#include "descent/train/version.h"
 
 namespace descent::cli {
 namespace {
 
 int parse_and_run(int argc, char** argv) {
   CLI::App app("Trains models by gradient descent.", "descent");
-  app.set_version_flag("--version", fmt::format("descent {}", kVersion), "Print the version");
+  app.set_version_flag("--version", fmt::format("descent {}", train::kVersion),
+                       "Print the version");
   app.footer("A command explains its options: descent train --help");
   app.allow_extras();
   Commands commands(app);

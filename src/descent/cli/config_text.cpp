@@ -17,10 +17,12 @@ std::string comment(const std::string& text, const std::string& prefix = "# ") {
   return out;
 }
 
-// "meaning (one of: a, b)"; long lists of names are left to the reference.
+// "meaning (one of: a, b)".
 std::string meaning(const Option& option) {
   if (option.choices.empty()) return option.help;
-  return fmt::format("{} (one of: {})", option.help, fmt::join(option.choices, ", "));
+  auto help = option.help;
+  if (!help.empty() && help.back() == '.') help.pop_back();
+  return fmt::format("{} (one of: {})", help, fmt::join(option.choices, ", "));
 }
 
 // `key = value`, under its meaning; commented out where there is no value.

@@ -72,9 +72,15 @@ std::string type_text(const Option& option) {
   return type;
 }
 
+std::string sentence(std::string text) {
+  if (!text.empty() && text.back() != '.') text += '.';
+  return text;
+}
+
 std::string meaning(const Option& option) {
-  if (option.choices.empty()) return cell(option.help);
-  return fmt::format("{}. One of `{}`", cell(option.help), fmt::join(option.choices, "`, `"));
+  const auto help = cell(sentence(option.help));
+  if (option.choices.empty()) return help;
+  return fmt::format("{} One of `{}`.", help, fmt::join(option.choices, "`, `"));
 }
 
 std::string table(const std::vector<Option>& options) {
@@ -97,11 +103,6 @@ std::vector<Option> own_options(const train::Section& section, const train::Name
     if (!same) own.push_back(option);
   }
   return own;
-}
-
-std::string sentence(std::string text) {
-  if (!text.empty() && text.back() != '.') text += '.';
-  return text;
 }
 
 std::string named_text(const train::Section& section) {

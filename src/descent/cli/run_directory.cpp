@@ -9,7 +9,7 @@
 #include "descent/base/error.h"
 #include "descent/base/file.h"
 #include "descent/cli/config_file.h"
-#include "descent/cli/version.h"
+#include "descent/train/version.h"
 
 namespace descent::cli {
 namespace {
@@ -96,7 +96,7 @@ void write_config(const std::string& directory, const train::Config& config) {
       in(directory, "config.toml"),
       config_text(config, fmt::format("The whole configuration of this run, written by descent {}. "
                                       "Train the same again: descent train config.toml",
-                                      kVersion)));
+                                      train::kVersion)));
 }
 
 }  // namespace descent::cli

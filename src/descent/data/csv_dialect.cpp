@@ -30,9 +30,23 @@ void check_text(std::string_view text, const std::string& where) {
   }
 }
 
+// The begin of the text that is looked at: some KiB, and at least three whole lines (each may end
+// with two characters) however long they are.
+std::string_view sample_of(std::string_view text, std::size_t begin) {
+  std::size_t end = begin;
+  for (int line = 0; line < 6 && end < text.size(); ++line) {
+    end = std::min(text.find_first_of("\n\r", end), text.size() - 1) + 1;
+  }
+  return text.substr(0, std::max(end, begin + kSampleBytes));
+}
+
 // The first rows, cut by the given characters. Stops before a row that the sample may have cut.
 Rows sample_rows(std::string_view text, std::size_t begin, char separator, char quote) {
-  const auto sample = text.substr(0, begin + kSampleBytes);
+  // Blank lines before the first row do not use up the sample.
+  const auto first = std::min(text.find_first_not_of("\n\r ", begin), text.size());
+  const auto blank = text.substr(begin, first - begin).find_last_of("\n\r");
+  if (blank != std::string_view::npos) begin += blank + 1;
+  const auto sample = sample_of(text, begin);
   const bool cut = sample.size() < text.size();
   CsvScanner scanner(sample, begin, separator, quote);
   Rows rows;

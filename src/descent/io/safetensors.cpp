@@ -36,6 +36,60 @@ std::string_view type_name(DType dtype) {
   return "";
 }
 
+// Reads the header's JSON as events. Refuses faults, duplicate keys and depth; notes the order of
+// the names, which a parsed object forgets. (A parser callback would do, but takes time quadratic
+// in the number of tensors.)
+class HeaderCheck : public nlohmann::json_sax<Json> {
+ public:
+  std::vector<std::string> take_names() { return std::move(names_); }
+
+  bool key(std::string& key) override {
+    if (!keys_.back().insert(key).second) {
+      fail(fmt::format("the header has \"{}\" twice, expected every name once", key));
+    }
+    if (depth_ == 1) names_.push_back(key);
+    return true;
+  }
+  bool start_object(std::size_t) override {
+    keys_.emplace_back();
+    return enter();
+  }
+  bool end_object() override {
+    keys_.pop_back();
+    return leave();
+  }
+  bool start_array(std::size_t) override { return enter(); }
+  bool end_array() override { return leave(); }
+  bool parse_error(std::size_t byte, const std::string&,
+                   const nlohmann::detail::exception& e) override {
+    // Positions count from 1, behind the 8 bytes of the length.
+    fail(fmt::format("byte {}: the header is not JSON ({})", 7 + std::max<std::size_t>(byte, 1),
+                     e.what()));
+  }
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(std::int64_t) override { return true; }
+  bool number_unsigned(std::uint64_t) override { return true; }
+  bool number_float(double, const std::string&) override { return true; }
+  bool string(std::string&) override { return true; }
+  bool binary(Json::binary_t&) override { return true; }
+
+ private:
+  [[noreturn]] static void fail(std::string what) { throw Error(ErrorKind::data, std::move(what)); }
+  bool enter() {
+    if (++depth_ > 3) fail("the header is nested deeper than a tensor's description");
+    return true;
+  }
+  bool leave() {
+    --depth_;
+    return true;
+  }
+
+  int depth_ = 0;
+  std::vector<std::set<std::string>> keys_;
+  std::vector<std::string> names_;
+};
+
 // Decodes one file; every error it throws begins with the file's name.
 class Decoder {
  public:
@@ -91,34 +145,16 @@ class Decoder {
     return parse(text);
   }
 
-  // Refuses what the parser would silently let through: duplicate keys and depth. Notes the order
-  // of the names, which the parsed object forgets.
+  // Two passes: the first refuses what the second would silently let through.
   Json parse(std::string_view text) {
-    std::vector<std::set<std::string>> keys;
-    const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-      using Event = Json::parse_event_t;
-      if (event == Event::object_start || event == Event::array_start) {
-        if (depth > 2) fail("the header is nested deeper than a tensor's description");
-        keys.resize(static_cast<std::size_t>(depth) + 1);
-        keys.back().clear();
-      } else if (event == Event::key) {
-        const auto key = parsed.get<std::string>();
-        const auto level = static_cast<std::size_t>(depth) - 1;
-        if (!keys.at(level).insert(key).second) {
-          fail(fmt::format("the header has \"{}\" twice, expected every name once", key));
-        }
-        if (level == 0) names_.push_back(key);
-      }
-      return true;
-    };
+    HeaderCheck check;
     try {
-      return Json::parse(text.begin(), text.end(), watch);
-    } catch (const Json::parse_error& e) {
-      const auto offset = 8 + std::min<std::uint64_t>(e.byte, text.size());
-      fail(fmt::format("byte {}: the header is not JSON ({})", offset, e.what()));
-    } catch (const Json::out_of_range& e) {
-      fail(fmt::format("byte 8: the header holds a number out of range ({})", e.what()));
+      Json::sax_parse(text.begin(), text.end(), &check);
+    } catch (const Error& e) {
+      throw e.at(where_);
     }
+    names_ = check.take_names();
+    return Json::parse(text.begin(), text.end());
   }
 
   std::map<std::string, std::string> read_metadata(const Json& entry) const {

@@ -1,5 +1,5 @@
 // Two-dimensional convolution (cross-correlation, as PyTorch and the field call it) and pooling,
-// NCHW, through oneDNN in float32 and plain loops in float64. One thread each.
+// NCHW, through oneDNN in float32 and bfloat16 and by unfolding in float64. One thread each.
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -163,7 +163,18 @@ void SmallDots(const GemmShape& s, const T* a, const T* b, T* c, T* scratch) {
   for (; i < s.m; ++i) DotRow<1>(a + i * s.k, b, c + i * s.n, s.k, s.n);
 }
 
-constexpr std::int64_t kDepth = 256;  // rows of a panel of b: 32 KiB of float64
+constexpr std::int64_t kDepth = 256;     // rows of a panel of b: 32 KiB of float64, for L1
+constexpr std::int64_t kRowBlock = 192;  // rows of a gone through for each panel: 384 KiB, for L2
+
+// Copies depth x cols of b from row l, column j on, dense rows of `width`.
+template <class T>
+void CopyPanel(const GemmShape& s, const T* b, std::int64_t l, std::int64_t j, std::int64_t depth,
+               std::int64_t cols, std::int64_t width, T* panel) {
+  if (s.transpose_b) return Transpose(b + l + j * s.k, s.k, panel, width, cols, depth);
+  for (std::int64_t q = 0; q < depth; ++q) {
+    std::copy_n(b + (l + q) * s.n + j, cols, panel + q * width);
+  }
+}
 
 template <class T>
 void Panels(const GemmShape& s, const T* a, const T* b, T* c, T* panel) {
@@ -171,22 +182,18 @@ void Panels(const GemmShape& s, const T* a, const T* b, T* c, T* panel) {
   const std::int64_t width = kVectors * lanes;
   for (std::int64_t l = 0; l < s.k; l += kDepth) {
     const std::int64_t depth = std::min(kDepth, s.k - l);
-    View<T> view = ViewOfA(s, a);
-    view.data += l * view.column;
-    for (std::int64_t j = 0; j < s.n; j += width) {
-      const std::int64_t cols = std::min(width, s.n - j);
-      if (s.transpose_b) {
-        Transpose(b + l + j * s.k, s.k, panel, width, cols, depth);
-      } else {
-        for (std::int64_t q = 0; q < depth; ++q) {
-          std::copy_n(b + (l + q) * s.n + j, cols, panel + q * width);
-        }
+    for (std::int64_t i = 0; i < s.m; i += kRowBlock) {
+      View<T> view = ViewOfA(s, a);
+      view.data += l * view.column + i * view.row;
+      for (std::int64_t j = 0; j < s.n; j += width) {
+        const std::int64_t cols = std::min(width, s.n - j);
+        CopyPanel(s, b, l, j, depth, cols, width, panel);
+        const bool two = cols > lanes;
+        const auto last = static_cast<std::size_t>(two ? cols - lanes : cols);
+        const auto run = l == 0 ? (two ? &Column<false, kVectors, T> : &Column<false, 1, T>)
+                                : (two ? &Column<true, kVectors, T> : &Column<true, 1, T>);
+        run(view, panel, width, c + i * s.n + j, s.n, std::min(kRowBlock, s.m - i), depth, last);
       }
-      const bool two = cols > lanes;
-      const auto last = static_cast<std::size_t>(two ? cols - lanes : cols);
-      const auto run = l == 0 ? (two ? &Column<false, kVectors, T> : &Column<false, 1, T>)
-                              : (two ? &Column<true, kVectors, T> : &Column<true, 1, T>);
-      run(view, panel, width, c + j, s.n, s.m, depth, last);
     }
   }
 }

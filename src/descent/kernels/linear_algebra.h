@@ -1,6 +1,6 @@
-// Matrix products. float32 and bfloat16 go to oneDNN (a held primitive; below about 32^3 to loops
-// of our own, since a call costs 250 ns), float64 to Eigen. One thread each: the shards are the
-// parallelism. A product's result depends on shapes and values only.
+// Matrix products. float32 and bfloat16 go to oneDNN (a held primitive), small float32 products to
+// loops of our own, since a call costs 250 ns, and so does float64, which oneDNN lacks. One thread
+// each: the shards are the parallelism. A product's result depends on shapes and values only.
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -73,21 +73,23 @@ struct ConvOp final : OpBase<ConvOp> {
   ConvOp weight_gradient(const Shape& w) const { return with(ConvKind::weight_gradient, w[2], w[3]); }
 
   Values vjp(ValueSpan in, ValueSpan, ValueSpan cotangent) const override {
-    const Value &a = in[0], &b = in[1], &h = cotangent[0];
+    const Value &a = in[0], &b = in[1], h = cast(cotangent[0], a.dtype());
+    // Cotangents of bfloat16 values are kept in float32, as everywhere.
+    const auto exact = [](const Value& v) { return v.dtype() == DType::bfloat16 ? cast(v, DType::float32) : v; };
     switch (kind) {
       case ConvKind::forward:  // x, w
-        return {apply(input_gradient(a.shape()), {h, b}), apply(weight_gradient(b.shape()), {a, h})};
+        return {exact(apply(input_gradient(a.shape()), {h, b})), exact(apply(weight_gradient(b.shape()), {a, h}))};
       case ConvKind::input_gradient:  // g, w
-        return {apply(with(ConvKind::forward), {h, b}), apply(weight_gradient(b.shape()), {h, a})};
+        return {exact(apply(with(ConvKind::forward), {h, b})), exact(apply(weight_gradient(b.shape()), {h, a}))};
       default:  // x, g
-        return {apply(input_gradient(a.shape()), {b, h}), apply(with(ConvKind::forward), {a, h})};
+        return {exact(apply(input_gradient(a.shape()), {b, h})), exact(apply(with(ConvKind::forward), {a, h}))};
     }
   }
   Values jvp(ValueSpan in, ValueSpan, ValueSpan tangent) const override {
     Value total;
-    if (tangent[0]) total = apply(*this, {tangent[0], in[1]});
+    if (tangent[0]) total = apply(*this, {cast(tangent[0], in[0].dtype()), in[1]});
     if (tangent[1]) {
-      const Value second = apply(*this, {in[0], tangent[1]});
+      const Value second = apply(*this, {in[0], cast(tangent[1], in[1].dtype())});
       total = total ? total + second : second;
     }
     return {total};

@@ -199,7 +199,7 @@ std::vector<TerminalSink::Cell> TerminalSink::cells() const {
   }
   const auto* told = train != nullptr ? find(*train, "rows_per_second") : nullptr;
   const double speed = told != nullptr ? *told : rows_per_second_;
-  if (speed > 0) row.push_back({"rows/s", short_count(speed)});
+  row.push_back({"rows/s", speed > 0 ? short_count(speed) : "-"});
   if (shown != nullptr) {
     row.push_back({"seconds", fmt::format("{:.{}f}", shown->seconds, shown->seconds < 10 ? 2 : 1)});
   }

@@ -91,8 +91,8 @@ Options filled(const std::vector<Option>& options, const Entries& given, const s
 }
 
 Options filled_section(const RawConfig& raw, const std::string& section) {
-  const auto [name, where] = name_in(raw, section);
-  const auto options = section_options(section, name, where);
+  const auto name = name_in(raw, section).first;
+  const auto options = section_options(section, name, name_in(raw, section).second);
   const auto it = raw.sections.find(section);
   Options out = filled(options, it == raw.sections.end() ? Entries{} : it->second, section,
                        "[" + section + "]", [&](const std::string& key, const std::string& place) {
@@ -222,6 +222,19 @@ void set_layer(RawConfig& raw, const std::string& path, const std::string& text,
   layer.values[key] = {read_value(prefix, *option, text, where), where};
 }
 
+// Another name: what only the former one could be told (in the file, say) goes with it.
+void set_name(RawConfig& raw, const std::string& section, const std::string& name,
+              const std::string& where) {
+  const auto options = section_options(section, name, where);  // checks the name
+  const auto* former = named_section(section)->find(name_in(raw, section).first);
+  auto& entries = raw.sections[section];
+  for (const auto& option : former == nullptr ? std::vector<Option>{} : former->options) {
+    if (find_option(options, option.key) == nullptr) entries.erase(option.key);
+  }
+  if (section == "model" && name != "sequential") raw.layers.clear();
+  entries["name"] = {name, where};
+}
+
 void set_key(RawConfig& raw, const std::string& section, const std::string& key,
              const std::string& text, const std::string& where) {
   std::vector<Option> store;
@@ -233,8 +246,7 @@ void set_key(RawConfig& raw, const std::string& section, const std::string& key,
     throw unknown_key(section, name, key, where);
   }
   if (key == "name" && named_section(section) != nullptr) {
-    section_options(section, text, where);  // checks the name
-    raw.sections[section][key] = {text, where};
+    set_name(raw, section, text, where);
     return;
   }
   raw.sections[section][key] = {read_value(section, *option, text, where), where};

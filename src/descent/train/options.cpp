@@ -18,7 +18,7 @@ std::vector<Option> train_options() {
        "and the machine's processors, and written here; a batch that it does not divide uses the largest divisor below.",
        {}, 0, 256},
       {"precision", T::text, std::string("float32"),
-       "Arithmetic: float32, float64, or bf16 (products in bfloat16 with float32 accumulation, float32 weights).", {"float32", "float64", "bf16"}},
+       "Arithmetic: float32, float64, or bf16 (products of linear layers in bfloat16 with float32 accumulation; weights, convolutions and the rest in float32).", {"float32", "float64", "bf16"}},
       {"patience", T::integer, std::int64_t{0},
        "Stop when the monitored metric has not improved for so many epochs (early stopping). 0: never.", {}, 0, {}},
       {"min_delta", T::number, 0.0, "Smallest change of the monitored metric that counts as an improvement.", {}, 0, {}},

@@ -60,8 +60,8 @@ class Run {
   std::unique_ptr<TrainStep> step_;
   std::unique_ptr<EvalStep> eval_;
   Metrics last_train_, last_valid_, best_valid_, test_;
-  Clock::time_point start_ = Clock::now(), epoch_start_ = Clock::now(), last_progress_ = Clock::now();
-  std::int64_t rows_done_ = 0, epoch_rows_timed_ = 0, last_saved_ = -1, first_step_ = 0;
+  Clock::time_point began_ = Clock::now(), start_ = Clock::now(), epoch_start_ = Clock::now(), last_progress_ = Clock::now();
+  std::int64_t rows_done_ = 0, epoch_rows_timed_ = 0, last_saved_ = -1;
   std::string reason_;
 };
 
@@ -71,7 +71,6 @@ Run::Run(Job& job, const RunOptions& options, track::Sink& sink) : job_(job), op
   if (job.config.train.text("precision") == "float64") dtype_ = DType::float64;
   initialise();
   if (options.resume) resume();
-  first_step_ = state_.step;
   data::LoaderOptions loader;
   loader.batch_size = job.config.train.text("batch_size") == "full" ? 0 : job.batch_size;
   loader.shuffle = job.config.train.boolean("shuffle");
@@ -199,7 +198,7 @@ bool Run::train_epoch() {
     if (stop && state_.epoch == epoch) return false;
   }
   last_train_ = {{"loss", state_.epoch_loss / std::max(1.0, state_.epoch_rows)}, {"lr", job_.schedule(std::max<std::int64_t>(0, state_.step - 1))},
-                 {"grad_norm", result.gradient_norm}};
+                 {"grad_norm", result.gradient_norm}, {"rows_per_second", static_cast<double>(epoch_rows_timed_) / std::max(1e-9, since(epoch_start_))}};
   sink_.record({state_.step, epoch + 1, "train", last_train_, elapsed()});
   end_epoch();
   return reason_.empty();
@@ -264,7 +263,7 @@ void Run::checkpoint(bool final_one) {
 
 Outcome Run::go() {
   sink_.begin({options_.directory, wanted_epochs(), job_.steps_per_epoch, job_.total_steps, state_.step});
-  start_ = epoch_start_ = Clock::now();
+  began_ = start_ = epoch_start_ = Clock::now();
   const std::int64_t patience = job_.config.train.integer("patience");
   if (patience > 0 && state_.stale >= patience) reason_ = "early stopping, before it was interrupted";
   while (reason_.empty() && state_.step < job_.total_steps) {
@@ -323,7 +322,7 @@ nlohmann::json Run::summary(const Outcome& outcome) const {
   for (const auto& v : job_.variables) parameters += v.trained ? v.type.shape.size() : 0;
   nlohmann::json j = {{"reason", outcome.reason}, {"exit_code", outcome.exit_code}, {"seed", state_.seed}, {"steps", state_.step},
                       {"epochs", state_.epoch}, {"parameters", parameters}, {"seconds", seconds},
-                      {"samples_per_second", static_cast<double>(rows_done_) / std::max(1e-9, since(start_) + (state_.seconds > 0 ? state_.seconds : 0))},
+                      {"samples_per_second", static_cast<double>(rows_done_) / std::max(1e-9, since(began_))},
                       {"peak_memory_bytes", usage.ru_maxrss * 1024}, {"versions", versions()},
                       {"shards", job_.config.train.integer("shards")}, {"threads", pool_->threads()},
                       {"train", to_json(last_train_)}, {"valid", to_json(last_valid_)}, {"best_valid", to_json(best_valid_)},

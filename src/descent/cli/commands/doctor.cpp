@@ -16,9 +16,9 @@
 #include "descent/base/threads.h"
 #include "descent/cli/registry.h"
 #include "descent/cli/text.h"
-#include "descent/cli/version.h"
 #include "descent/data/registry.h"
 #include "descent/kernels/eltwise.h"
+#include "descent/train/version.h"
 
 namespace descent::cli {
 namespace {
@@ -92,14 +92,14 @@ int run(const Arguments& a) {
   const std::pair<const char*, Facts> all[] = {
       {"machine", machine()}, {"libraries", libraries()}, {"parts", parts()}};
   if (a.json) {
-    nlohmann::ordered_json out = {{"version", kVersion}};
+    nlohmann::ordered_json out = {{"version", train::kVersion}};
     for (const auto& [title, facts] : all) {
       for (const auto& [name, text] : facts) out[title][name] = text;
     }
     fmt::print("{}\n", out.dump(2));
     return 0;
   }
-  std::vector<std::vector<std::string>> rows = {{"descent", kVersion}};
+  std::vector<std::vector<std::string>> rows = {{"descent", train::kVersion}};
   for (const auto& [title, facts] : all) {
     rows.push_back({});
     for (const auto& [name, text] : facts) rows.push_back({name, text});

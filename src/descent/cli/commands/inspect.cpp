@@ -25,11 +25,9 @@ struct Arguments {
 Type batch_of_one(const train::SavedModel& model) {
   Shape shape{1};
   for (const auto extent : model.transform.sample_shape()) shape.push_back(extent);
-  return {DType::float32, shape};
+  const bool wide = model.config.train.text("precision") == "float64";
+  return {wide ? DType::float64 : DType::float32, shape};
 }
-
-// Without the axis of rows.
-std::string sample_text(const Shape& shape) { return to_string(shape); }
 
 int inspect_model(const train::SavedModel& model, bool json) {
   const auto layers = nn::summarize(model.model, batch_of_one(model));
@@ -39,7 +37,7 @@ int inspect_model(const train::SavedModel& model, bool json) {
   for (const auto& layer : layers) {
     total += layer.parameters;
     rows.push_back(
-        {layer.name, layer.description, sample_text(layer.output), grouped(layer.parameters)});
+        {layer.name, layer.description, to_string(layer.output), grouped(layer.parameters)});
     list.push_back({{"name", layer.name},
                     {"layer", layer.description},
                     {"output", layer.output.dims()},
@@ -52,7 +50,7 @@ int inspect_model(const train::SavedModel& model, bool json) {
     fmt::print("{}\n", out.dump(2));
     return 0;
   }
-  fmt::print("input {}\n", sample_text(model.transform.sample_shape()));
+  fmt::print("input {}\n", to_string(model.transform.sample_shape()));
   std::fputs(table(rows, {false, false, false, true}).c_str(), stdout);
   return 0;
 }

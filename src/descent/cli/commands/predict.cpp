@@ -54,7 +54,7 @@ void append(std::string& out, const Array& values, std::int64_t at) {
 
 std::string to_csv(const data::Transform& transform, const Array& values) {
   const bool classes = transform.task() == data::Task::classification;
-  const auto rows = values.shape()[0];
+  const auto rows = values ? values.shape()[0] : 0;
   const auto width = rows == 0 ? 0 : values.size() / rows;
   std::vector<std::string> names;
   for (const auto& name : transform.class_names()) names.push_back(field(name));
@@ -79,8 +79,9 @@ std::string to_csv(const data::Transform& transform, const Array& values) {
 int run(const Arguments& a) {
   const auto model = train::SavedModel::load(a.run);
   const auto input = rows_of_file(model, a.input, /*need_target=*/false, /*strict=*/true);
-  train::Predictor predictor(model, a.threads);
-  const auto text = to_csv(model.transform, predictor.predict(input.rows));
+  Array values;  // none for an input without rows
+  if (input.rows.rows() > 0) values = train::Predictor(model, a.threads).predict(input.rows);
+  const auto text = to_csv(model.transform, values);
   if (a.out.empty() || a.out == "-") {
     std::fwrite(text.data(), 1, text.size(), stdout);
   } else {

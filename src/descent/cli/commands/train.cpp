@@ -50,6 +50,18 @@ void check_directories(const TrainArguments& a) {
               "a resumed run goes on in its own directory: leave --out away");
 }
 
+// Writes config.toml when the run begins: by then nothing is left open (shards).
+class ConfigWriter final : public track::Sink {
+ public:
+  ConfigWriter(std::string directory, const train::Config& config)
+      : directory_(std::move(directory)), config_(config) {}
+  void begin(const track::RunInfo&) override { write_config(directory_, config_); }
+
+ private:
+  std::string directory_;
+  const train::Config& config_;
+};
+
 int run(const TrainArguments& a) {
   if (a.print_config) {
     print_config(a);
@@ -62,11 +74,15 @@ int run(const TrainArguments& a) {
   auto config = train::resolve(gather_config(a));
   train::Job job = train::prepare(std::move(config), sinks);
   const auto directory = directory_for(a, job.config);
-  write_config(directory, job.config);
+  sinks.add(std::make_shared<ConfigWriter>(directory, job.config));
   sinks.add(std::make_shared<track::JsonlSink>(in(directory, "metrics.jsonl")));
   const Interrupts interrupts;
   const auto outcome = train::run(
       job, {.directory = directory, .resume = !a.resume.empty(), .threads = a.threads}, sinks);
+  if (outcome.exit_code == 0) {
+    sinks.message(track::Level::note, "saved",
+                  fmt::format("{0}   use it: descent predict {0} FILE", directory));
+  }
   if (a.json) fmt::print("{}\n", outcome.summary.dump(2));
   return outcome.exit_code;
 }

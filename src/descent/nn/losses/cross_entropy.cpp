@@ -53,10 +53,9 @@ Value as_value(const std::vector<double>& weights, DType dtype) {
   return constant(Array::from(weights, {static_cast<std::int64_t>(weights.size())}).cast(dtype));
 }
 
-// 1 / w where w is not 0, else 0.
-Value inverse_or_zero(const Value& w) {
-  const Value none = equal_mask(w, zeros_like(w));
-  return (1.0 - none) / (w + none);
+// x / w where w is not 0, else x: such a row counts for nothing, but must stay finite.
+Value divided_where_not_zero(const Value& x, const Value& w) {
+  return x / (w + equal_mask(w, zeros_like(w)));
 }
 
 }  // namespace
@@ -77,7 +76,7 @@ Loss cross_entropy(CrossEntropyOptions options) {
       spread = mean(surprise, {1});
     } else {
       const Value weights = as_value(options.class_weights, prediction.dtype());
-      spread = mean(surprise * weights, {1}) * inverse_or_zero(gather(weights, target));
+      spread = divided_where_not_zero(mean(surprise * weights, {1}), gather(weights, target));
     }
     return own * (1 - options.label_smoothing) + spread * options.label_smoothing;
   };

@@ -9,9 +9,11 @@ namespace {
 Layer make(const Options& options, const Problem& problem) {
   std::vector<Layer> layers;
   if (problem.sample.rank() != 1) layers.push_back(flatten());
+  const bool norm = options.boolean("batch_norm");
   for (const auto units : options.integers("hidden")) {
-    layers.push_back(linear(units));
-    if (options.boolean("batch_norm")) layers.push_back(batch_norm());
+    // Batch normalisation subtracts what a bias would add.
+    layers.push_back(linear(units, {.bias = !norm}));
+    if (norm) layers.push_back(batch_norm());
     layers.push_back(activation(options.text("activation"), "mlp"));
     if (options.number("dropout") > 0) layers.push_back(dropout(options.number("dropout")));
   }
