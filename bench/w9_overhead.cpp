@@ -16,7 +16,7 @@ constexpr std::int64_t kRows = 4096, kSteps = 3000;
 
 Value forward(ValueSpan p, const Value& x) { return matmul(tanh(matmul(x, p[0], false, true) + p[1]), p[2], false, true) + p[3]; }
 
-Values step(ValueSpan in) {
+Values training_step(ValueSpan in) {
   const Values g = value_and_grad([&](ValueSpan p) { return mean(square(forward(p, in[4]) - in[5])); })(in.first(4));
   return {in[0] - 0.05 * g[1], in[1] - 0.05 * g[2], in[2] - 0.05 * g[3], in[3] - 0.05 * g[4], g[0]};
 }
@@ -36,7 +36,7 @@ int main(int argc, char** argv) {
     for (const auto& a : state) inputs.push_back({{DType::float32, a.shape()}, "state", a});
     inputs.push_back({{DType::float32, {batch, 2}}, "x", {}});
     inputs.push_back({{DType::float32, {batch, 1}}, "y", {}});
-    Plan plan = compile(step, inputs, {.donate = {{0, 0}, {1, 1}, {2, 2}, {3, 3}}});
+    Plan plan = compile(training_step, inputs, {.donate = {{0, 0}, {1, 1}, {2, 2}, {3, 3}}});
     auto* to_x = plan.input(4).raw();
     auto* to_y = plan.input(5).raw();
     const auto run = [&] {

@@ -115,6 +115,11 @@ TEST(Plan, EachPassKeepsTheResult) {
   }
 }
 
+TEST(Plan, UnknownPassesAreRefused) {
+  Problem s;
+  EXPECT_THROW(s.plan(1, 1, {.without = {"simplfy"}}), Error);
+}
+
 TEST(Plan, ReplayAllocatesNothing) {
   for (const int shards : {1, 2}) {
     for (const int threads : {1, 2}) {

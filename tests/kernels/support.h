@@ -71,7 +71,7 @@ bool same_bits(T a, T b) {
 }
 template <class T>
 bool same_bits(const T* a, const T* b, std::int64_t n) {
-  return std::memcmp(a, b, static_cast<std::size_t>(n) * sizeof(T)) == 0;
+  return n == 0 || std::memcmp(a, b, static_cast<std::size_t>(n) * sizeof(T)) == 0;
 }
 
 // |got - want| in units in the last place of T at `want`; 0 where both are NaN or the same

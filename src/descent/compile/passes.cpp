@@ -33,7 +33,7 @@ bool is_mask(Eltwise code) {
   }
 }
 
-// a + 0, a - 0, a * 1, a / 1: a. (0 + a changes the sign of -0 and a * 0 hides NaN: both stay as they are.)
+// a - 0, a * 1, a / 1: a. (a + 0 changes the sign of -0 and a * 0 hides NaN: both stay as they are.)
 std::optional<Values> neutral(Eltwise code, const Node& node, const Values& in) {
   if (in.size() != 2) return std::nullopt;
   const auto is = [&](int i, double c) { return constant_scalar(in[static_cast<std::size_t>(i)]) == c; };

@@ -317,6 +317,13 @@ double seconds_of(const std::function<void()>& f) {
 
 Values run_passes(Values outputs, const CompileOptions& options, PlanStatistics& statistics) {
   const PassContext context{options.shards};
+  std::vector<std::string> names;
+  for (const auto& pass : passes()) names.push_back(pass.name);
+  for (const auto& name : options.without) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      throw Error(ErrorKind::usage, fmt::format("there is no compiler pass \"{}\"", name), "", did_you_mean(name, names));
+    }
+  }
   for (const auto& pass : passes()) {
     if (std::find(options.without.begin(), options.without.end(), pass.name) != options.without.end()) continue;
     const Values before = outputs;

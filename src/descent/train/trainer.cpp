@@ -265,7 +265,10 @@ Outcome Run::go() {
   sink_.begin({options_.directory, wanted_epochs(), job_.steps_per_epoch, job_.total_steps, state_.step});
   began_ = start_ = epoch_start_ = Clock::now();
   const std::int64_t patience = job_.config.train.integer("patience");
-  if (patience > 0 && state_.stale >= patience) reason_ = "early stopping, before it was interrupted";
+  if (patience > 0 && state_.stale >= patience) reason_ = fmt::format("early stopping after epoch {}", state_.epoch);
+  if (options_.resume && (state_.step >= job_.total_steps || !reason_.empty())) {
+    sink_.message(track::Level::note, "resumed", "the run had already ended; its results are written again");
+  }
   while (reason_.empty() && state_.step < job_.total_steps) {
     if (!train_epoch()) break;
   }
