@@ -37,7 +37,7 @@ class RandomStream {
 };
 
 // A keyed permutation of [0, n): position -> element in O(1) time and memory (a Feistel network of
-// four rounds over the next even power of two, walked until it lands inside [0, n)).
+// four rounds, eight for small n, over the next even power of two, walked until it lands inside [0, n)).
 class Permutation {
  public:
   Permutation(std::uint64_t n, std::uint64_t key);
@@ -46,6 +46,7 @@ class Permutation {
  private:
   std::uint64_t n_, key_;
   int half_bits_;
+  std::uint32_t rounds_ = 4;
 };
 
 }  // namespace descent

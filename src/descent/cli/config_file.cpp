@@ -69,7 +69,7 @@ class Reader {
       if (section == "model" && name == "layers") {
         read_layers(node, key);
       } else {
-        entries[name] = {value(node, key, section + "." + name), at(key)};
+        entries[name] = {value(node, key, fmt::format("{}.{}", section, name)), at(key)};
       }
     }
   }

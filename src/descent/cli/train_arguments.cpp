@@ -31,9 +31,11 @@ RawConfig overlaid(RawConfig below, const RawConfig& above) {
   return below;
 }
 
-RawConfig config_of_run(const std::string& directory) {
+// `optional`: the run may have been killed before it began; another configuration is at hand.
+RawConfig config_of_run(const std::string& directory, bool optional) {
   const auto path = in(directory, "config.toml");
   if (!std::filesystem::exists(path)) {
+    if (optional) return {};
     throw Error(ErrorKind::usage, "there is no run here: config.toml is missing", directory,
                 "name the directory of a run, e.g. --resume runs/titanic-1");
   }
@@ -60,7 +62,9 @@ void apply_shortcuts(const TrainArguments& a, RawConfig& raw) {
 
 RawConfig gather_config(const TrainArguments& arguments) {
   RawConfig raw;
-  if (!arguments.resume.empty()) raw = config_of_run(arguments.resume);
+  if (!arguments.resume.empty()) {
+    raw = config_of_run(arguments.resume, !arguments.config.empty() || !arguments.data.empty());
+  }
   if (!arguments.config.empty()) raw = overlaid(raw, read_config_file(arguments.config));
   apply_shortcuts(arguments, raw);
   for (const auto& assignment : arguments.set) {

@@ -1,5 +1,5 @@
-// What a run tells, and who listens: terminal, metrics.jsonl, later TensorBoard, MLflow, a report. A
-// sink knows nothing of models.
+// What a run tells, and who listens: terminal, metrics.jsonl, later TensorBoard, MLflow, a report.
+// A sink knows nothing of models.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -11,20 +11,20 @@
 namespace descent::track {
 
 struct RunInfo {
-  std::string directory;           // of the run; empty: none
-  std::int64_t epochs = 0;         // 0: counted in steps
+  std::string directory;    // of the run; empty: none
+  std::int64_t epochs = 0;  // 0: counted in steps
   std::int64_t steps_per_epoch = 0;
   std::int64_t total_steps = 0;
-  std::int64_t first_step = 0;     // > 0: resumed
+  std::int64_t first_step = 0;  // > 0: resumed
 };
 
 // One measurement: a line of metrics.jsonl.
 struct Record {
-  std::int64_t step = 0;   // updates done
-  std::int64_t epoch = 0;  // from 1
-  std::string split;       // "train", "valid", "test"
+  std::int64_t step = 0;                               // updates done
+  std::int64_t epoch = 0;                              // from 1
+  std::string split;                                   // "train", "valid", "test"
   std::vector<std::pair<std::string, double>> values;  // "loss", "accuracy", ..., "lr", "grad_norm"
-  double seconds = 0;      // since the run began (resumed runs count on)
+  double seconds = 0;  // since the run began (resumed runs count on)
 };
 
 // Now and then inside an epoch, for a progress bar: at most some times a second.
@@ -42,7 +42,9 @@ class Sink {
   virtual void progress(const Progress& progress) { (void)progress; }
   virtual void record(const Record& record) { (void)record; }
   // A line for the user: label "data", "model", "stopped", "saved", "warning", ...
-  virtual void message(Level level, const std::string& label, const std::string& text) { (void)level, (void)label, (void)text; }
+  virtual void message(Level level, const std::string& label, const std::string& text) {
+    (void)level, (void)label, (void)text;
+  }
   // An epoch is over: all its records have been told.
   virtual void epoch_end(std::int64_t epoch) { (void)epoch; }
   virtual void end(const nlohmann::json& summary) { (void)summary; }
@@ -52,12 +54,24 @@ class Sink {
 class Sinks final : public Sink {
  public:
   void add(std::shared_ptr<Sink> sink) { all_.push_back(std::move(sink)); }
-  void begin(const RunInfo& info) override { for (auto& s : all_) s->begin(info); }
-  void progress(const Progress& p) override { for (auto& s : all_) s->progress(p); }
-  void record(const Record& r) override { for (auto& s : all_) s->record(r); }
-  void message(Level level, const std::string& label, const std::string& text) override { for (auto& s : all_) s->message(level, label, text); }
-  void epoch_end(std::int64_t epoch) override { for (auto& s : all_) s->epoch_end(epoch); }
-  void end(const nlohmann::json& summary) override { for (auto& s : all_) s->end(summary); }
+  void begin(const RunInfo& info) override {
+    for (auto& s : all_) s->begin(info);
+  }
+  void progress(const Progress& p) override {
+    for (auto& s : all_) s->progress(p);
+  }
+  void record(const Record& r) override {
+    for (auto& s : all_) s->record(r);
+  }
+  void message(Level level, const std::string& label, const std::string& text) override {
+    for (auto& s : all_) s->message(level, label, text);
+  }
+  void epoch_end(std::int64_t epoch) override {
+    for (auto& s : all_) s->epoch_end(epoch);
+  }
+  void end(const nlohmann::json& summary) override {
+    for (auto& s : all_) s->end(summary);
+  }
 
  private:
   std::vector<std::shared_ptr<Sink>> all_;

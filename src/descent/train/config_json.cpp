@@ -146,7 +146,7 @@ RawConfig raw_from(const json& whole) {
     }
     const auto options = options_of(section, object(values, section));
     for (const auto& [key, value] : values.items()) {
-      const auto where = section + "." + key;
+      const auto where = fmt::format("{}.{}", section, key);
       if (where == "model.layers") {
         raw.layers = layers_from(value, where);
       } else {

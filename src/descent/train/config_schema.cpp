@@ -14,9 +14,9 @@ namespace descent::train {
 namespace {
 
 template <class Registry>
-NamedSection named(const Registry& registry, std::string fallback,
+NamedSection named(const Registry& registry, const std::string& fallback,
                    std::vector<NamedEntry> more = {}) {
-  NamedSection section{.kind = registry.kind(), .fallback = std::move(fallback)};
+  NamedSection section{.kind = registry.kind(), .fallback = fallback};
   section.entries = std::move(more);
   for (const auto& [name, entry] : registry.entries()) {
     section.entries.push_back({name, entry.help, entry.options});

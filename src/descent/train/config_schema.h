@@ -45,8 +45,7 @@ Error unknown_key(const std::string& section, const std::string& name, const std
 // The same for a section.
 Error unknown_section(const std::string& section, const std::string& where);
 
-// "config.toml: [optimizer]" style places end up in errors; this fills everything as resolve()
-// does, but lets data.path be absent.
+// As resolve(), but data.path may be absent: to print defaults, to read a saved model.
 Config resolve_without_data(const RawConfig& raw);
 
 }  // namespace descent::train

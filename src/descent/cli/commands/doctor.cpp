@@ -101,7 +101,7 @@ int run(const Arguments& a) {
   }
   std::vector<std::vector<std::string>> rows = {{"descent", train::kVersion}};
   for (const auto& [title, facts] : all) {
-    rows.push_back({});
+    rows.emplace_back();
     for (const auto& [name, text] : facts) rows.push_back({name, text});
   }
   std::fputs(table(rows, {false, false}).c_str(), stdout);
