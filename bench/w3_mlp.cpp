@@ -17,14 +17,17 @@ struct Data {
   Array x{DType::float32, {kRows, 784}}, y{DType::int64, {kRows}};
   // Ten prototypes and noise; every tenth label is another's.
   Data() {
-    const Array prototypes = bench::uniform(31, {10, 784}, 1.0f), noise = bench::uniform(32, {kRows, 784}, 1.0f);
+    const Array prototypes = bench::uniform(31, {10, 784}, 1.0f),
+                noise = bench::uniform(32, {kRows, 784}, 1.0f);
     auto xs = x.as<float>();
     auto ys = y.as<std::int64_t>();
     for (std::int64_t i = 0; i < kRows; ++i) {
       const std::int64_t c = (i * 7 + i / 10) % 10;
       ys[static_cast<std::size_t>(i)] = i % 10 == 9 ? (c + 3) % 10 : c;
       for (std::int64_t j = 0; j < 784; ++j) {
-        xs[static_cast<std::size_t>(i * 784 + j)] = 0.25f * prototypes.as<float>()[static_cast<std::size_t>(c * 784 + j)] + 0.75f * noise.as<float>()[static_cast<std::size_t>(i * 784 + j)];
+        xs[static_cast<std::size_t>(i * 784 + j)] =
+            0.25f * prototypes.as<float>()[static_cast<std::size_t>(c * 784 + j)] +
+            0.75f * noise.as<float>()[static_cast<std::size_t>(i * 784 + j)];
       }
     }
   }
@@ -36,7 +39,9 @@ void reset(train::TrainState& state) {
     Array& a = state.parameters[k].second;
     std::memset(a.raw(), 0, a.bytes());
     if (a.shape().rank() < 2) continue;
-    const Array start = bench::uniform(1000 + k, a.shape(), static_cast<float>(1.0 / std::sqrt(static_cast<double>(a.shape()[1]))));
+    const Array start =
+        bench::uniform(1000 + k, a.shape(),
+                       static_cast<float>(1.0 / std::sqrt(static_cast<double>(a.shape()[1]))));
     std::memcpy(a.raw(), start.raw(), a.bytes());
   }
   for (auto& [name, a] : state.optimizer) std::memset(a.raw(), 0, a.bytes());
@@ -48,7 +53,8 @@ void reset(train::TrainState& state) {
 int main(int argc, char** argv) {
   const auto arguments = bench::parse(argc, argv);
   const Data data;
-  const auto model = nn::sequential(nn::linear(512), nn::relu(), nn::linear(512), nn::relu(), nn::linear(10));
+  const auto model =
+      nn::sequential(nn::linear(512), nn::relu(), nn::linear(512), nn::relu(), nn::linear(10));
   const auto loss = nn::cross_entropy();
   const auto optimizer = optim::adam({.lr = 1e-3});
   const auto variables = nn::describe(model, {DType::float32, {1, 784}});
@@ -74,5 +80,6 @@ int main(int argc, char** argv) {
     return tail;
   };
   run(50);  // compiles and warms up
-  bench::measure("W3", "mlp 784-512-512-10, batch 128", arguments, kSteps, [&] { return run(kSteps); });
+  bench::measure("W3", "mlp 784-512-512-10, batch 128", arguments, kSteps,
+                 [&] { return run(kSteps); });
 }

@@ -1,5 +1,6 @@
-// W9: what a step costs besides its arithmetic: MLP 2-16-1, tanh, squared error, SGD 0.05, batches of
-// 1, 8 and 32, 3000 steps. One compiled plan, its state donated. Quality: error over all 4096 rows.
+// W9: what a step costs besides its arithmetic: MLP 2-16-1, tanh, squared error, SGD 0.05, batches
+// of 1, 8 and 32, 3000 steps. One compiled plan, its state donated. Quality: error over all 4096
+// rows.
 #include <cmath>
 #include <cstring>
 
@@ -14,10 +15,13 @@ namespace {
 
 constexpr std::int64_t kRows = 4096, kSteps = 3000;
 
-Value forward(ValueSpan p, const Value& x) { return matmul(tanh(matmul(x, p[0], false, true) + p[1]), p[2], false, true) + p[3]; }
+Value forward(ValueSpan p, const Value& x) {
+  return matmul(tanh(matmul(x, p[0], false, true) + p[1]), p[2], false, true) + p[3];
+}
 
 Values training_step(ValueSpan in) {
-  const Values g = value_and_grad([&](ValueSpan p) { return mean(square(forward(p, in[4]) - in[5])); })(in.first(4));
+  const Values g = value_and_grad(
+      [&](ValueSpan p) { return mean(square(forward(p, in[4]) - in[5])); })(in.first(4));
   return {in[0] - 0.05 * g[1], in[1] - 0.05 * g[2], in[2] - 0.05 * g[3], in[3] - 0.05 * g[4], g[0]};
 }
 
@@ -28,10 +32,12 @@ int main(int argc, char** argv) {
   const Array x = bench::uniform(9, {kRows, 2}, 1.0f);
   Array y(DType::float32, {kRows, 1});
   for (std::int64_t i = 0; i < kRows; ++i) {
-    y.as<float>()[static_cast<std::size_t>(i)] = static_cast<float>(std::sin(3.0 * x.item(2 * i)) * x.item(2 * i + 1));
+    y.as<float>()[static_cast<std::size_t>(i)] =
+        static_cast<float>(std::sin(3.0 * x.item(2 * i)) * x.item(2 * i + 1));
   }
   for (const std::int64_t batch : {1, 8, 32}) {
-    std::vector<Array> state = {Array(DType::float32, {16, 2}), Array(DType::float32, {16}), Array(DType::float32, {1, 16}), Array(DType::float32, {1})};
+    std::vector<Array> state = {Array(DType::float32, {16, 2}), Array(DType::float32, {16}),
+                                Array(DType::float32, {1, 16}), Array(DType::float32, {1})};
     std::vector<PlanInput> inputs;
     for (const auto& a : state) inputs.push_back({{DType::float32, a.shape()}, "state", a});
     inputs.push_back({{DType::float32, {batch, 2}}, "x", {}});
@@ -41,7 +47,8 @@ int main(int argc, char** argv) {
     auto* to_y = plan.input(5).raw();
     const auto run = [&] {
       for (std::size_t k = 0; k < 4; ++k) std::memset(state[k].raw(), 0, state[k].bytes());
-      const Array w = bench::uniform(1000, {16, 2}, static_cast<float>(std::sqrt(0.5))), v = bench::uniform(1002, {1, 16}, 0.25f);
+      const Array w = bench::uniform(1000, {16, 2}, static_cast<float>(std::sqrt(0.5))),
+                  v = bench::uniform(1002, {1, 16}, 0.25f);
       std::memcpy(state[0].raw(), w.raw(), w.bytes());
       std::memcpy(state[2].raw(), v.raw(), v.bytes());
       for (std::int64_t i = 0; i < kSteps; ++i) {
@@ -54,7 +61,9 @@ int main(int argc, char** argv) {
     };
     const auto error = [&] {
       run();
-      return evaluate([](ValueSpan in) { return Values{mean(square(forward(in, in[4]) - in[5]))}; }, {state[0], state[1], state[2], state[3], x, y})[0].item();
+      return evaluate([](ValueSpan in) { return Values{mean(square(forward(in, in[4]) - in[5]))}; },
+                      {state[0], state[1], state[2], state[3], x, y})[0]
+          .item();
     };
     double last = 0;
     bench::Arguments often = arguments;

@@ -1,5 +1,5 @@
-// What the workloads share: data and initial values that any language makes from the same few lines,
-// and the measuring loop. bench/peers/workload.py is the same for Python.
+// What the workloads share: data and initial values that any language makes from the same few
+// lines, and the measuring loop. bench/peers/workload.py is the same for Python.
 #pragma once
 #include <fmt/format.h>
 
@@ -15,7 +15,8 @@
 
 namespace descent::bench {
 
-// Element i: ((z >> 40) * 2^-23 - 1) * bound, z the (i+1)-th output of splitmix64 seeded with `seed`.
+// Element i: ((z >> 40) * 2^-23 - 1) * bound, z the (i+1)-th output of splitmix64 seeded with
+// `seed`.
 inline Array uniform(std::uint64_t seed, const Shape& shape, float bound) {
   Array a(DType::float32, shape);
   auto out = a.as<float>();
@@ -46,17 +47,22 @@ inline Arguments parse(int argc, char** argv) {
 
 // Median seconds a step over `runs` runs; `run` does `steps` steps from the beginning and gives the
 // loss that shows equal work.
-inline void measure(const std::string& workload, const std::string& variant, const Arguments& a, int steps, const std::function<double()>& run) {
+inline void measure(const std::string& workload, const std::string& variant, const Arguments& a,
+                    int steps, const std::function<double()>& run) {
   std::vector<double> seconds;
   double loss = 0;
   for (int r = 0; r < a.runs; ++r) {
     const auto start = std::chrono::steady_clock::now();
     loss = run();
-    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / steps);
+    seconds.push_back(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / steps);
   }
   std::sort(seconds.begin(), seconds.end());
-  fmt::print("{{\"workload\": \"{}\", \"case\": \"{}\", \"peer\": \"descent{}\", \"threads\": {}, \"step_s\": {:.9g}, \"best_s\": {:.9g}, \"loss\": {:.9g}}}\n",
-             workload, variant, a.precision == "float32" ? "" : " " + a.precision, a.threads, seconds[seconds.size() / 2], seconds[0], loss);
+  fmt::print(
+      "{{\"workload\": \"{}\", \"case\": \"{}\", \"peer\": \"descent{}\", \"threads\": {}, "
+      "\"step_s\": {:.9g}, \"best_s\": {:.9g}, \"loss\": {:.9g}}}\n",
+      workload, variant, a.precision == "float32" ? "" : " " + a.precision, a.threads,
+      seconds[seconds.size() / 2], seconds[0], loss);
 }
 
 }  // namespace descent::bench

@@ -96,9 +96,14 @@ TEST(Options, WrongTypes) {
   EXPECT_THAT(refusal("nesterov", std::int64_t{1}), HasSubstr("must be true or false, not 1"));
   EXPECT_THAT(refusal("steps", 3.0), HasSubstr("must be an integer, not 3.0"));
   EXPECT_THAT(refusal("steps", 3.0), HasSubstr("without a point or exponent"));
-  EXPECT_THAT(refusal("sizes", std::int64_t{3}), HasSubstr("must be a list of integers, not 3"));
   EXPECT_THAT(refusal("sizes", std::vector<double>{1.5}), HasSubstr("not [1.5]"));
   EXPECT_THAT(refusal("drop", std::string("a")), HasSubstr("must be a list of texts, not \"a\""));
+}
+
+TEST(Options, AnIntegerStandsForAListOfOneAndForItsText) {
+  EXPECT_THAT(std::get<std::vector<std::int64_t>>(check(option("sizes"), std::int64_t{3}, "")),
+              ElementsAre(3));
+  EXPECT_EQ(std::get<std::string>(check({.key = "padding"}, std::int64_t{1}, "")), "1");
 }
 
 TEST(Options, IntegersAreNumbersAndEmptyListsAreAnyList) {

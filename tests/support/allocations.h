@@ -1,6 +1,6 @@
 // Counts heap allocations of the whole program, apart from those that oneDNN makes inside its own
-// execute(): include in one file of a test program only. (Not inlined: the compiler would take free()
-// of what operator new gave for a mistake.)
+// execute(): include in one file of a test program only. (Not inlined: the compiler would take
+// free() of what operator new gave for a mistake.)
 #pragma once
 #include <link.h>
 
@@ -20,18 +20,20 @@ struct AddressRange {
 // Where libdnnl's code lies.
 inline AddressRange find_onednn() {
   AddressRange found;
-  dl_iterate_phdr([](dl_phdr_info* info, std::size_t, void* out) {
-    if (std::strstr(info->dlpi_name, "libdnnl") == nullptr) return 0;
-    auto* range = static_cast<AddressRange*>(out);
-    for (int i = 0; i < info->dlpi_phnum; ++i) {
-      const auto& segment = info->dlpi_phdr[i];
-      if (segment.p_type != PT_LOAD) continue;
-      const std::uintptr_t begin = info->dlpi_addr + segment.p_vaddr;
-      if (range->begin == 0) range->begin = begin;
-      range->end = begin + segment.p_memsz;
-    }
-    return 1;
-  }, &found);
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, std::size_t, void* out) {
+        if (std::strstr(info->dlpi_name, "libdnnl") == nullptr) return 0;
+        auto* range = static_cast<AddressRange*>(out);
+        for (int i = 0; i < info->dlpi_phnum; ++i) {
+          const auto& segment = info->dlpi_phdr[i];
+          if (segment.p_type != PT_LOAD) continue;
+          const std::uintptr_t begin = info->dlpi_addr + segment.p_vaddr;
+          if (range->begin == 0) range->begin = begin;
+          range->end = begin + segment.p_memsz;
+        }
+        return 1;
+      },
+      &found);
   return found;
 }
 inline const AddressRange onednn = find_onednn();
@@ -57,4 +59,6 @@ __attribute__((noinline)) void* operator new(std::size_t n, std::align_val_t a) 
 __attribute__((noinline)) void operator delete(void* p) noexcept { std::free(p); }
 __attribute__((noinline)) void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 __attribute__((noinline)) void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-__attribute__((noinline)) void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+__attribute__((noinline)) void operator delete(void* p, std::size_t, std::align_val_t) noexcept {
+  std::free(p);
+}

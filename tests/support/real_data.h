@@ -9,13 +9,17 @@ namespace descent::test {
 
 inline std::string real_data(const std::string& name) {
   const char* set = std::getenv("DESCENT_TEST_DATA");
-  const auto root = set != nullptr ? std::filesystem::path(set) : std::filesystem::path(DESCENT_GOLDEN_DIR) / "../../../shared/data";
+  const auto root = set != nullptr
+                        ? std::filesystem::path(set)
+                        : std::filesystem::path(DESCENT_GOLDEN_DIR) / "../../../shared/data";
   const auto path = root / name;
-  return std::filesystem::exists(path) ? std::filesystem::weakly_canonical(path).string() : std::string();
+  return std::filesystem::exists(path) ? std::filesystem::weakly_canonical(path).string()
+                                       : std::string();
 }
 
 }  // namespace descent::test
 
-#define DESCENT_NEED_DATA(variable, name)                  \
+#define DESCENT_NEED_DATA(variable, name)                      \
   const std::string variable = descent::test::real_data(name); \
-  if (variable.empty()) GTEST_SKIP() << "no " << name << ": set DESCENT_TEST_DATA to the folder of the data sets"
+  if (variable.empty())                                        \
+  GTEST_SKIP() << "no " << name << ": set DESCENT_TEST_DATA to the folder of the data sets"

@@ -14,9 +14,20 @@ namespace {
 // Dropout (random stream), batch norm (buffers), Adam (state), cosine (schedule), early stopping
 // and a last short batch: everything that a checkpoint must carry.
 std::vector<std::string> assignments(const std::vector<std::string>& more = {}) {
-  std::vector<std::string> all = {"data.path=synthetic:spirals", "data.rows=330", "model.name=mlp", "model.hidden=[16,8]", "model.dropout=0.2",
-                                  "model.batch_norm=true", "optimizer.name=adamw", "optimizer.lr=0.01", "schedule.name=cosine",
-                                  "train.epochs=4", "train.batch_size=32", "train.log_every=1", "train.shards=2", "train.patience=3"};
+  std::vector<std::string> all = {"data.path=synthetic:spirals",
+                                  "data.rows=330",
+                                  "model.name=mlp",
+                                  "model.hidden=[16,8]",
+                                  "model.dropout=0.2",
+                                  "model.batch_norm=true",
+                                  "optimizer.name=adamw",
+                                  "optimizer.lr=0.01",
+                                  "schedule.name=cosine",
+                                  "train.epochs=4",
+                                  "train.batch_size=32",
+                                  "train.log_every=1",
+                                  "train.shards=2",
+                                  "train.patience=3"};
   all.insert(all.end(), more.begin(), more.end());
   return all;
 }
@@ -38,7 +49,8 @@ void expect_same_end(const std::string& a, const std::string& b) {
     EXPECT_EQ(x.tensors[i].first, y.tensors[i].first);
     EXPECT_TRUE(identical(x.tensors[i].second, y.tensors[i].second)) << x.tensors[i].first;
   }
-  auto s = nlohmann::json::parse(x.metadata.at("state")), t = nlohmann::json::parse(y.metadata.at("state"));
+  auto s = nlohmann::json::parse(x.metadata.at("state")),
+       t = nlohmann::json::parse(y.metadata.at("state"));
   s.erase("seconds"), t.erase("seconds");
   EXPECT_EQ(s, t);
   EXPECT_EQ(read_file(a + "/model.safetensors"), read_file(b + "/model.safetensors"));
@@ -74,7 +86,8 @@ TEST(Resume, EqualsTheUninterruptedRunFromAnyStep) {
 TEST(Resume, EqualsTheUninterruptedRunAfterKill) {
   Folder folder;
   Recorder whole;
-  const auto more = assignments({"train.epochs=40", "checkpoint.every_steps=3", "train.patience=0"});
+  const auto more =
+      assignments({"train.epochs=40", "checkpoint.every_steps=3", "train.patience=0"});
   run(more, {folder / "whole"}, whole);
   const std::string dir = folder / "killed";
   RandomStream random(static_cast<std::uint64_t>(::getpid()));
@@ -130,8 +143,11 @@ TEST(Resume, KeepsTheNewestCheckpointsAndTheBest) {
   Recorder r;
   run(assignments({"checkpoint.keep=2", "checkpoint.every_steps=2"}), {folder / "run"}, r);
   std::vector<std::string> names;
-  for (const auto& e : fs::directory_iterator(folder / "run/checkpoints")) names.push_back(e.path().filename().string());
-  EXPECT_THAT(names, testing::UnorderedElementsAre("best.safetensors", "step-000000000034.safetensors", "step-000000000036.safetensors"));
+  for (const auto& e : fs::directory_iterator(folder / "run/checkpoints"))
+    names.push_back(e.path().filename().string());
+  EXPECT_THAT(names,
+              testing::UnorderedElementsAre("best.safetensors", "step-000000000034.safetensors",
+                                            "step-000000000036.safetensors"));
 }
 
 TEST(Checkpoint, EveryDamageIsNoticed) {
@@ -149,7 +165,8 @@ TEST(Checkpoint, EveryDamageIsNoticed) {
     bad[i] = static_cast<char>(bad[i] ^ 4);
     try {
       const auto read = train::decode(bad, state, "x");
-      // A flip that is read must have changed nothing that is kept (padding, letter of an ignored key).
+      // A flip that is read must have changed nothing that is kept (padding, letter of an ignored
+      // key).
       EXPECT_EQ(train::encode(read), good) << "byte " << i;
     } catch (const Error& e) {
       EXPECT_EQ(e.kind(), ErrorKind::data) << i;
@@ -157,7 +174,8 @@ TEST(Checkpoint, EveryDamageIsNoticed) {
     }
   }
   EXPECT_GT(refused, static_cast<int>(good.size() * 8 / 10));
-  for (std::size_t cut = 0; cut < good.size(); cut += 7) EXPECT_THROW(train::decode(good.substr(0, cut), state, "x"), Error) << cut;
+  for (std::size_t cut = 0; cut < good.size(); cut += 7)
+    EXPECT_THROW(train::decode(good.substr(0, cut), state, "x"), Error) << cut;
 }
 
 TEST(Checkpoint, OfAnotherModelIsRefused) {
@@ -168,7 +186,9 @@ TEST(Checkpoint, OfAnotherModelIsRefused) {
     train::decode(train::encode(a), b, "run/checkpoints/step-1.safetensors");
     FAIL() << "no error";
   } catch (const Error& e) {
-    EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr("0.weight"), testing::HasSubstr("[2, 3]"), testing::HasSubstr("[3, 3]")));
+    EXPECT_THAT(e.what(),
+                testing::AllOf(testing::HasSubstr("0.weight"), testing::HasSubstr("[2, 3]"),
+                               testing::HasSubstr("[3, 3]")));
   }
 }
 

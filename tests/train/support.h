@@ -23,7 +23,8 @@ class Folder {
  public:
   Folder() {
     static int count = 0;
-    path_ = fs::temp_directory_path() / ("descent-test-" + std::to_string(::getpid()) + "-" + std::to_string(count++));
+    path_ = fs::temp_directory_path() /
+            ("descent-test-" + std::to_string(::getpid()) + "-" + std::to_string(count++));
     fs::remove_all(path_);
     fs::create_directories(path_);
   }
@@ -44,7 +45,9 @@ struct Recorder : track::Sink {
     records.push_back(r);
     if (on_record) on_record(r);
   }
-  void message(track::Level, const std::string& label, const std::string& text) override { messages.push_back(label + ": " + text); }
+  void message(track::Level, const std::string& label, const std::string& text) override {
+    messages.push_back(label + ": " + text);
+  }
   double last(const std::string& split, const std::string& name) const {
     double value = std::numeric_limits<double>::quiet_NaN();
     for (const auto& r : records) {
@@ -68,7 +71,8 @@ inline train::Config config_of(const std::vector<std::string>& assignments) {
   return train::resolve(raw);
 }
 
-inline train::Outcome run(const std::vector<std::string>& assignments, const train::RunOptions& options, Recorder& recorder) {
+inline train::Outcome run(const std::vector<std::string>& assignments,
+                          const train::RunOptions& options, Recorder& recorder) {
   train::Job job = train::prepare(config_of(assignments), recorder);
   return train::run(job, options, recorder);
 }
@@ -77,7 +81,8 @@ inline train::Outcome run(const std::vector<std::string>& assignments, const tra
 inline std::string newest_state(const std::string& directory) {
   fs::path newest;
   for (const auto& entry : fs::directory_iterator(fs::path(directory) / "checkpoints")) {
-    if (entry.path().filename().string().starts_with("step-") && entry.path() > newest) newest = entry.path();
+    if (entry.path().filename().string().starts_with("step-") && entry.path() > newest)
+      newest = entry.path();
   }
   return newest.string();
 }

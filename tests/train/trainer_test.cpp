@@ -18,8 +18,10 @@ std::string weights(const std::vector<std::string>& assignments, int threads) {
 }
 
 TEST(Threads, ChangeNoByteOfTheWeights) {
-  const std::vector<std::string> mlp = {"data.path=synthetic:moons", "data.rows=400", "model.name=mlp", "model.hidden=[64,64]", "model.batch_norm=true",
-                                        "model.dropout=0.1", "train.epochs=3", "train.batch_size=48", "optimizer.clip_norm=1"};
+  const std::vector<std::string> mlp = {
+      "data.path=synthetic:moons", "data.rows=400",     "model.name=mlp", "model.hidden=[64,64]",
+      "model.batch_norm=true",     "model.dropout=0.1", "train.epochs=3", "train.batch_size=48",
+      "optimizer.clip_norm=1"};
   for (const char* shards : {"train.shards=1", "train.shards=2", "train.shards=4"}) {
     auto with = mlp;
     with.emplace_back(shards);
@@ -30,15 +32,17 @@ TEST(Threads, ChangeNoByteOfTheWeights) {
 }
 
 TEST(Eager, GivesTheSameWeightsBitForBit) {
-  const std::vector<std::string> base = {"data.path=synthetic:blobs", "data.rows=200", "model.name=mlp", "model.hidden=[8]", "model.dropout=0.2",
-                                         "train.epochs=2", "train.batch_size=20", "train.shards=2"};
+  const std::vector<std::string> base = {
+      "data.path=synthetic:blobs", "data.rows=200",  "model.name=mlp",      "model.hidden=[8]",
+      "model.dropout=0.2",         "train.epochs=2", "train.batch_size=20", "train.shards=2"};
   auto eager = base;
   eager.emplace_back("train.eager=true");
   EXPECT_EQ(weights(base, 2), weights(eager, 1));
 }
 
 TEST(Seed, DecidesTheRun) {
-  const std::vector<std::string> base = {"data.path=synthetic:moons", "model.name=mlp", "train.epochs=1"};
+  const std::vector<std::string> base = {"data.path=synthetic:moons", "model.name=mlp",
+                                         "train.epochs=1"};
   auto other = base;
   other.emplace_back("seed=2");
   EXPECT_EQ(weights(base, 1), weights(base, 1));
@@ -47,21 +51,27 @@ TEST(Seed, DecidesTheRun) {
 
 TEST(Modes, FullBatchSingleSampleAndSteps) {
   Recorder full, single, steps;
-  run({"data.path=synthetic:moons", "data.rows=100", "train.batch_size=full", "train.epochs=3"}, {}, full);
+  run({"data.path=synthetic:moons", "data.rows=100", "train.batch_size=full", "train.epochs=3"}, {},
+      full);
   EXPECT_EQ(full.records.back().step, 3);
-  run({"data.path=synthetic:moons", "data.rows=100", "train.batch_size=1", "train.epochs=1"}, {}, single);
+  run({"data.path=synthetic:moons", "data.rows=100", "train.batch_size=1", "train.epochs=1"}, {},
+      single);
   EXPECT_EQ(single.records.back().step, 80);
-  run({"data.path=synthetic:moons", "data.rows=100", "train.batch_size=10", "train.steps=13"}, {}, steps);
+  run({"data.path=synthetic:moons", "data.rows=100", "train.batch_size=10", "train.steps=13"}, {},
+      steps);
   EXPECT_EQ(steps.records.back().step, 13);
-  EXPECT_FALSE(std::isnan(steps.last("valid", "loss"))) << "a run that ends inside an epoch is validated too";
+  EXPECT_FALSE(std::isnan(steps.last("valid", "loss")))
+      << "a run that ends inside an epoch is validated too";
 }
 
 TEST(Stopping, EarlyStoppingRestoresTheBestWeights) {
   Folder folder;
   Recorder r;
   // Too large a net and rate on few noisy rows: it overfits within a few epochs.
-  const auto outcome = run({"data.path=synthetic:moons", "data.rows=120", "data.noise=0.5", "model.hidden=[128,128]", "optimizer.lr=0.02",
-                            "train.epochs=200", "train.patience=5"}, {folder / "run"}, r);
+  const auto outcome =
+      run({"data.path=synthetic:moons", "data.rows=120", "data.noise=0.5", "model.hidden=[128,128]",
+           "optimizer.lr=0.02", "train.epochs=200", "train.patience=5"},
+          {folder / "run"}, r);
   EXPECT_THAT(outcome.reason, HasSubstr("early stopping"));
   EXPECT_TRUE(r.said("best weights restored"));
   double best = 1e9;
@@ -76,21 +86,32 @@ TEST(Stopping, EarlyStoppingRestoresTheBestWeights) {
 
 TEST(Stopping, ConvergenceThresholds) {
   Recorder r;
-  EXPECT_THAT(run({"data.path=synthetic:blobs", "train.epochs=500", "train.stop_loss=0.3"}, {}, r).reason, HasSubstr("converged: loss"));
-  EXPECT_THAT(run({"data.path=synthetic:blobs", "train.epochs=500", "train.stop_gradient_norm=0.05"}, {}, r).reason, HasSubstr("gradient norm"));
-  EXPECT_EQ(run({"data.path=synthetic:blobs", "train.epochs=100000", "train.max_seconds=0.2"}, {}, r).reason, "time limit");
+  EXPECT_THAT(
+      run({"data.path=synthetic:blobs", "train.epochs=500", "train.stop_loss=0.3"}, {}, r).reason,
+      HasSubstr("converged: loss"));
+  EXPECT_THAT(
+      run({"data.path=synthetic:blobs", "train.epochs=500", "train.stop_gradient_norm=0.05"}, {}, r)
+          .reason,
+      HasSubstr("gradient norm"));
+  EXPECT_EQ(
+      run({"data.path=synthetic:blobs", "train.epochs=100000", "train.max_seconds=0.2"}, {}, r)
+          .reason,
+      "time limit");
 }
 
 TEST(Divergence, NamesStepLayerAndOperationAndKeepsTheState) {
   Folder folder;
   Recorder r;
   try {
-    run({"data.path=synthetic:sine", "model.hidden=[32]", "optimizer.name=sgd", "optimizer.lr=1e6", "train.epochs=50"}, {folder / "run"}, r);
+    run({"data.path=synthetic:sine", "model.hidden=[32]", "optimizer.name=sgd", "optimizer.lr=1e6",
+         "train.epochs=50"},
+        {folder / "run"}, r);
     FAIL() << "no error";
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::diverged);
     EXPECT_THAT(e.where(), testing::AllOf(HasSubstr("step "), HasSubstr("layer ")));
-    EXPECT_THAT(e.what(), testing::AllOf(HasSubstr("operation "), HasSubstr("smaller learning rate")));
+    EXPECT_THAT(e.what(),
+                testing::AllOf(HasSubstr("operation "), HasSubstr("smaller learning rate")));
   }
   // The checkpoint holds the state before the bad step: all finite.
   train::Job job = train::prepare(config_of({"data.path=synthetic:sine", "model.hidden=[32]"}), r);
@@ -117,14 +138,18 @@ TEST(LossAndTask, ThatDoNotFitAreRefused) {
   Recorder r;
   EXPECT_THROW(run({"data.path=synthetic:moons", "loss.name=mse"}, {}, r), Error);
   EXPECT_THROW(run({"data.path=synthetic:sine", "loss.name=cross_entropy"}, {}, r), Error);
-  EXPECT_THROW(run({"data.path=synthetic:moons", "train.monitor=acuracy", "train.epochs=1"}, {}, r), Error);
+  EXPECT_THROW(run({"data.path=synthetic:moons", "train.monitor=acuracy", "train.epochs=1"}, {}, r),
+               Error);
   EXPECT_THROW(run({"data.path=synthetic:moons", "train.batch_size=many"}, {}, r), Error);
 }
 
 TEST(Precision, Float64AndBf16Train) {
-  for (const char* precision : {"train.precision=float64", "train.precision=bf16", "train.precision=float32"}) {
+  for (const char* precision :
+       {"train.precision=float64", "train.precision=bf16", "train.precision=float32"}) {
     Recorder r;
-    run({"data.path=synthetic:moons", "data.noise=0.05", "model.hidden=[32,32]", "train.epochs=40", "optimizer.lr=0.01", precision}, {}, r);
+    run({"data.path=synthetic:moons", "data.noise=0.05", "model.hidden=[32,32]", "train.epochs=40",
+         "optimizer.lr=0.01", precision},
+        {}, r);
     EXPECT_GT(r.last("test", "accuracy"), 0.95) << precision;
   }
 }
@@ -133,7 +158,9 @@ TEST(BinaryLosses, TakeOneLogit) {
   for (const char* loss : {"loss.name=binary_cross_entropy", "loss.name=hinge"}) {
     Folder folder;
     Recorder r;
-    run({"data.path=synthetic:moons", "data.noise=0.05", "model.hidden=[32,32]", "train.epochs=30", "optimizer.lr=0.01", loss}, {folder / "run"}, r);
+    run({"data.path=synthetic:moons", "data.noise=0.05", "model.hidden=[32,32]", "train.epochs=30",
+         "optimizer.lr=0.01", loss},
+        {folder / "run"}, r);
     EXPECT_GT(r.last("test", "accuracy"), 0.95) << loss;
     const auto saved = train::SavedModel::load(folder / "run");
     EXPECT_EQ(saved.variables.back().second.shape(), Shape({1}));

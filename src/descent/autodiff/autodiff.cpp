@@ -32,7 +32,9 @@ std::vector<Node*> path(ValueSpan outputs, ValueSpan inputs) {
 
 // A (co)tangent of a per-shard value is per shard, of a replicated one replicated: what the shards
 // contribute to a replicated value is summed, which is where data parallelism comes from.
-Value settle_cotangent(const Value& g, const Value& of) { return of.per_shard() ? to_shards(g) : all_reduce_sum(g); }
+Value settle_cotangent(const Value& g, const Value& of) {
+  return of.per_shard() ? to_shards(g) : all_reduce_sum(g);
+}
 
 class Cotangents {
  public:
@@ -66,7 +68,8 @@ std::vector<Type> types_of(ValueSpan values) {
 
 Values outputs_of(Node* node) {
   Values all;
-  for (int i = 0; i < static_cast<int>(node->outputs.size()); ++i) all.emplace_back(node->shared_from_this(), i);
+  for (int i = 0; i < static_cast<int>(node->outputs.size()); ++i)
+    all.emplace_back(node->shared_from_this(), i);
   return all;
 }
 
@@ -91,7 +94,8 @@ std::vector<int> all_of(std::vector<int> argnums, std::size_t n) {
 Values gradients(ValueSpan outputs, ValueSpan inputs, ValueSpan cotangents) {
   Cotangents sums;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    if (i < cotangents.size() && cotangents[i]) sums.add(outputs[i], settle_cotangent(cotangents[i], outputs[i]));
+    if (i < cotangents.size() && cotangents[i])
+      sums.add(outputs[i], settle_cotangent(cotangents[i], outputs[i]));
   }
   const auto nodes = path(outputs, inputs);
   for (auto it = nodes.rbegin(); it != nodes.rend(); ++it) {
@@ -154,14 +158,19 @@ Fn value_and_grad(ScalarFn f, std::vector<int> argnums) {
     const Value y = f(inner);
     if (y.shape().size() != 1 || y.per_shard() || !is_floating(y.dtype())) {
       const std::vector<Type> types = types_of(Values{y});
-      throw Error(ErrorKind::usage, fmt::format("grad: the function gives {}, not one floating-point number", to_string(types[0])),
+      throw Error(ErrorKind::usage,
+                  fmt::format("grad: the function gives {}, not one floating-point number",
+                              to_string(types[0])),
                   NameScope::current(),
-                  y.per_shard() ? "reduce it over the whole batch with batch_mean() or batch_sum()" : "reduce it with sum() or mean()");
+                  y.per_shard() ? "reduce it over the whole batch with batch_mean() or batch_sum()"
+                                : "reduce it with sum() or mean()");
     }
     Values wanted;
-    for (const int i : all_of(argnums, x.size())) wanted.push_back(inner.at(static_cast<std::size_t>(i)));
+    for (const int i : all_of(argnums, x.size()))
+      wanted.push_back(inner.at(static_cast<std::size_t>(i)));
     Values result{y};
-    for (auto& g : gradients(Values{y}, wanted, Values{ones_like(y)})) result.push_back(std::move(g));
+    for (auto& g : gradients(Values{y}, wanted, Values{ones_like(y)}))
+      result.push_back(std::move(g));
     return result;
   };
 }

@@ -10,11 +10,9 @@
 
 namespace descent {
 
-
-
-
-// On the graph: cotangents of `inputs` given those of `outputs` (null or absent: zero). Gradients of
-// inputs that outputs do not depend on are zeros. A replicated input's gradient is summed over shards.
+// On the graph: cotangents of `inputs` given those of `outputs` (null or absent: zero). Gradients
+// of inputs that outputs do not depend on are zeros. A replicated input's gradient is summed over
+// shards.
 Values gradients(ValueSpan outputs, ValueSpan inputs, ValueSpan cotangents);
 // On the graph: tangents of `outputs` given those of `inputs`.
 Values tangents(ValueSpan outputs, ValueSpan inputs, ValueSpan input_tangents);

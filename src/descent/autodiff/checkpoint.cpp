@@ -36,7 +36,9 @@ struct CheckpointOp final : Op {
     const Values again = barrier(Values(in.begin(), in.end()), given);
     return gradients(*expand(again), again, g);
   }
-  Values jvp(ValueSpan in, ValueSpan, ValueSpan t) const override { return tangents(*expand(in), in, t); }
+  Values jvp(ValueSpan in, ValueSpan, ValueSpan t) const override {
+    return tangents(*expand(in), in, t);
+  }
   Kernel bind(const Binding&) const override { fail("is expanded before it runs", {}); }
 };
 
@@ -49,8 +51,8 @@ Fn checkpoint(Fn f) {
     Values arguments(x.begin(), x.end());
     for (const auto& v : x) op->inputs.push_back(input(v.type(), "checkpoint"));
     op->outputs = f(op->inputs);
-    // What the function uses from outside (parameters that it captured) becomes an input too, so that
-    // gradients reach it.
+    // What the function uses from outside (parameters that it captured) becomes an input too, so
+    // that gradients reach it.
     std::unordered_set<const Node*> inner;
     for (const auto& v : op->inputs) inner.insert(v.node());
     ValueMap captured;

@@ -8,7 +8,9 @@
 
 namespace descent {
 
-Array::Array(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape)) { data_ = allocate(bytes()); }
+Array::Array(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape)) {
+  data_ = allocate(bytes());
+}
 
 Array::Array(DType dtype, Shape shape, std::shared_ptr<std::byte> owner, std::byte* p)
     : dtype_(dtype), shape_(std::move(shape)), data_(std::move(owner), p) {}
@@ -23,8 +25,10 @@ double Array::item(std::int64_t i) const {
   return dispatch(dtype_, [&](auto t) {
     using T = decltype(t);
     const T x = reinterpret_cast<const T*>(data_.get())[i];
-    if constexpr (std::is_same_v<T, bfloat16>) return static_cast<double>(static_cast<float>(x));
-    else return static_cast<double>(x);
+    if constexpr (std::is_same_v<T, bfloat16>)
+      return static_cast<double>(static_cast<float>(x));
+    else
+      return static_cast<double>(x);
   });
 }
 
@@ -32,8 +36,10 @@ void Array::set_item(std::int64_t i, double value) {
   dispatch(dtype_, [&](auto t) {
     using T = decltype(t);
     auto& x = reinterpret_cast<T*>(data_.get())[i];
-    if constexpr (std::is_same_v<T, bfloat16>) x = bfloat16(static_cast<float>(value));
-    else x = static_cast<T>(value);
+    if constexpr (std::is_same_v<T, bfloat16>)
+      x = bfloat16(static_cast<float>(value));
+    else
+      x = static_cast<T>(value);
   });
 }
 
@@ -52,8 +58,8 @@ Array Array::cast(DType to) const {
 
 Array Array::reshaped(Shape shape) const {
   if (shape.size() != size()) {
-    throw Error(ErrorKind::internal,
-                fmt::format("array of shape {} reshaped to {}", to_string(shape_), to_string(shape)));
+    throw Error(ErrorKind::internal, fmt::format("array of shape {} reshaped to {}",
+                                                 to_string(shape_), to_string(shape)));
   }
   Array a = *this;
   a.shape_ = std::move(shape);

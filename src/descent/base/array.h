@@ -20,7 +20,9 @@ class Array {
   template <class T>
   static Array from(const std::vector<T>& values, Shape shape);
   template <class T>
-  static Array scalar(T value) { return from(std::vector<T>{value}, {}); }
+  static Array scalar(T value) {
+    return from(std::vector<T>{value}, {});
+  }
 
   explicit operator bool() const { return data_ != nullptr; }
   DType dtype() const { return dtype_; }
@@ -35,11 +37,11 @@ class Array {
     check_type(dtype_of<T>);
     return {reinterpret_cast<T*>(data_.get()), static_cast<std::size_t>(size())};
   }
-  double item(std::int64_t i = 0) const;            // element i as a double
-  void set_item(std::int64_t i, double value);      // rounds to the array's type
+  double item(std::int64_t i = 0) const;        // element i as a double
+  void set_item(std::int64_t i, double value);  // rounds to the array's type
   Array clone() const;
-  Array cast(DType to) const;                       // converted copy
-  Array reshaped(Shape shape) const;                // shares the elements
+  Array cast(DType to) const;                              // converted copy
+  Array reshaped(Shape shape) const;                       // shares the elements
   Array rows(std::int64_t begin, std::int64_t end) const;  // shares; along the first axis
   std::vector<double> to_vector() const;
 

@@ -50,13 +50,34 @@ constexpr bool is_floating(DType t) { return t <= DType::bfloat16; }
 
 template <class T>
 struct dtype_of_t;
-template <> struct dtype_of_t<float> { static constexpr DType value = DType::float32; };
-template <> struct dtype_of_t<double> { static constexpr DType value = DType::float64; };
-template <> struct dtype_of_t<bfloat16> { static constexpr DType value = DType::bfloat16; };
-template <> struct dtype_of_t<std::int32_t> { static constexpr DType value = DType::int32; };
-template <> struct dtype_of_t<std::int64_t> { static constexpr DType value = DType::int64; };
-template <> struct dtype_of_t<std::uint8_t> { static constexpr DType value = DType::uint8; };
-template <> struct dtype_of_t<bool> { static constexpr DType value = DType::boolean; };
+template <>
+struct dtype_of_t<float> {
+  static constexpr DType value = DType::float32;
+};
+template <>
+struct dtype_of_t<double> {
+  static constexpr DType value = DType::float64;
+};
+template <>
+struct dtype_of_t<bfloat16> {
+  static constexpr DType value = DType::bfloat16;
+};
+template <>
+struct dtype_of_t<std::int32_t> {
+  static constexpr DType value = DType::int32;
+};
+template <>
+struct dtype_of_t<std::int64_t> {
+  static constexpr DType value = DType::int64;
+};
+template <>
+struct dtype_of_t<std::uint8_t> {
+  static constexpr DType value = DType::uint8;
+};
+template <>
+struct dtype_of_t<bool> {
+  static constexpr DType value = DType::boolean;
+};
 template <class T>
 inline constexpr DType dtype_of = dtype_of_t<T>::value;
 

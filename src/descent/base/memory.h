@@ -7,7 +7,9 @@
 namespace descent {
 
 inline constexpr std::size_t kAlignment = 64;
-constexpr std::size_t align_up(std::size_t n, std::size_t to = kAlignment) { return (n + to - 1) / to * to; }
+constexpr std::size_t align_up(std::size_t n, std::size_t to = kAlignment) {
+  return (n + to - 1) / to * to;
+}
 
 // A zeroed block of at least `bytes`, aligned to kAlignment (2 MiB when that large).
 std::shared_ptr<std::byte> allocate(std::size_t bytes);

@@ -15,8 +15,9 @@ enum class OptionType { boolean, integer, number, text, integers, numbers, texts
 std::string_view name_of(OptionType type);
 
 // std::monostate: no value (the option has no default, or "not set").
-using OptionValue = std::variant<std::monostate, bool, std::int64_t, double, std::string,
-                                 std::vector<std::int64_t>, std::vector<double>, std::vector<std::string>>;
+using OptionValue =
+    std::variant<std::monostate, bool, std::int64_t, double, std::string, std::vector<std::int64_t>,
+                 std::vector<double>, std::vector<std::string>>;
 // As TOML writes it: true, 3, 1e-3, "text", [1, 2].
 std::string to_string(const OptionValue& value);
 
@@ -50,8 +51,10 @@ class Options {
 };
 
 // Checks `given` against `described`: unknown keys ("did you mean"), types, choices, bounds,
-// required ones; fills defaults. `where` begins the place in an error ("config.toml:4:1 [optimizer]").
-Options resolve(const std::vector<Option>& described, const Options& given, const std::string& where);
+// required ones; fills defaults. `where` begins the place in an error ("config.toml:4:1
+// [optimizer]").
+Options resolve(const std::vector<Option>& described, const Options& given,
+                const std::string& where);
 // Checks one value (an integer where a number is wanted is converted); throws a usage error.
 OptionValue check(const Option& option, OptionValue value, const std::string& where);
 // Reads `text` as the command line writes it ("0.1", "true", "[1,2]", "1,2", plain text).

@@ -20,7 +20,9 @@ std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> c, std::uint64_
 }
 
 std::uint64_t fold_in(std::uint64_t key, std::uint64_t data) {
-  const auto r = philox({static_cast<std::uint32_t>(data), static_cast<std::uint32_t>(data >> 32), 0x666f6c64u, 0}, key);
+  const auto r = philox(
+      {static_cast<std::uint32_t>(data), static_cast<std::uint32_t>(data >> 32), 0x666f6c64u, 0},
+      key);
   return std::uint64_t{r[1]} << 32 | r[0];
 }
 
@@ -32,7 +34,9 @@ std::uint64_t hash_text(const char* text) {
 
 std::uint32_t RandomStream::bits() {
   if (used_ == 4) {
-    block_ = philox({static_cast<std::uint32_t>(counter_), static_cast<std::uint32_t>(counter_ >> 32), 0, 0}, key_);
+    block_ = philox(
+        {static_cast<std::uint32_t>(counter_), static_cast<std::uint32_t>(counter_ >> 32), 0, 0},
+        key_);
     ++counter_;
     used_ = 0;
   }
@@ -71,7 +75,9 @@ std::uint64_t Permutation::operator()(std::uint64_t position) const {
   do {
     std::uint64_t left = x >> half_bits_, right = x & mask;
     for (std::uint32_t round = 0; round < rounds_; ++round) {
-      const auto r = philox({static_cast<std::uint32_t>(right), static_cast<std::uint32_t>(right >> 32), round, 0x7065726du}, key_);
+      const auto r = philox({static_cast<std::uint32_t>(right),
+                             static_cast<std::uint32_t>(right >> 32), round, 0x7065726du},
+                            key_);
       const std::uint64_t next = left ^ ((std::uint64_t{r[1]} << 32 | r[0]) & mask);
       left = right;
       right = next;

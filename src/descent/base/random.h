@@ -26,9 +26,9 @@ class RandomStream {
  public:
   explicit RandomStream(std::uint64_t key) : key_(key) {}
   std::uint32_t bits();
-  double uniform();                       // [0, 1)
-  double normal();                        // mean 0, variance 1 (Box-Muller)
-  std::uint64_t below(std::uint64_t n);   // uniform on [0, n), without modulo bias
+  double uniform();                      // [0, 1)
+  double normal();                       // mean 0, variance 1 (Box-Muller)
+  std::uint64_t below(std::uint64_t n);  // uniform on [0, n), without modulo bias
 
  private:
   std::uint64_t key_, counter_ = 0;
@@ -37,7 +37,8 @@ class RandomStream {
 };
 
 // A keyed permutation of [0, n): position -> element in O(1) time and memory (a Feistel network of
-// four rounds, eight for small n, over the next even power of two, walked until it lands inside [0, n)).
+// four rounds, eight for small n, over the next even power of two, walked until it lands inside [0,
+// n)).
 class Permutation {
  public:
   Permutation(std::uint64_t n, std::uint64_t key);

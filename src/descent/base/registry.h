@@ -22,7 +22,10 @@ class Registry {
     std::function<Make> make;
   };
   explicit Registry(std::string kind) : kind_(std::move(kind)) {}
-  void add(Entry entry) { auto name = entry.name; entries_.insert_or_assign(std::move(name), std::move(entry)); }
+  void add(Entry entry) {
+    auto name = entry.name;
+    entries_.insert_or_assign(std::move(name), std::move(entry));
+  }
   const Entry* find(const std::string& name) const {
     const auto it = entries_.find(name);
     return it == entries_.end() ? nullptr : &it->second;

@@ -16,12 +16,15 @@ std::int64_t Shape::size() const {
 std::vector<std::int64_t> Shape::strides() const {
   std::vector<std::int64_t> s(dims_.size(), 1);
   for (int i = rank() - 2; i >= 0; --i) {
-    s[static_cast<std::size_t>(i)] = s[static_cast<std::size_t>(i + 1)] * dims_[static_cast<std::size_t>(i + 1)];
+    s[static_cast<std::size_t>(i)] =
+        s[static_cast<std::size_t>(i + 1)] * dims_[static_cast<std::size_t>(i + 1)];
   }
   return s;
 }
 
-std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape.dims(), ", ")); }
+std::string to_string(const Shape& shape) {
+  return fmt::format("[{}]", fmt::join(shape.dims(), ", "));
+}
 
 std::optional<Shape> broadcast(const Shape& a, const Shape& b) {
   const int rank = std::max(a.rank(), b.rank());

@@ -17,8 +17,12 @@ class Shape {
 
   int rank() const { return static_cast<int>(dims_.size()); }
   // Axis may be negative: -1 is the last.
-  std::int64_t operator[](int axis) const { return dims_[static_cast<std::size_t>(axis < 0 ? axis + rank() : axis)]; }
-  std::int64_t& operator[](int axis) { return dims_[static_cast<std::size_t>(axis < 0 ? axis + rank() : axis)]; }
+  std::int64_t operator[](int axis) const {
+    return dims_[static_cast<std::size_t>(axis < 0 ? axis + rank() : axis)];
+  }
+  std::int64_t& operator[](int axis) {
+    return dims_[static_cast<std::size_t>(axis < 0 ? axis + rank() : axis)];
+  }
   std::int64_t size() const;  // number of elements
   const std::vector<std::int64_t>& dims() const { return dims_; }
   auto begin() const { return dims_.begin(); }

@@ -1,6 +1,7 @@
-// Fusion: neighbouring elementwise operations of one shape become one tile program. Nodes are visited
-// in order; a node joins the groups of its operands unless one of them has already been read by a
-// node outside (the group runs where its last member stood, so such a reader would come too early).
+// Fusion: neighbouring elementwise operations of one shape become one tile program. Nodes are
+// visited in order; a node joins the groups of its operands unless one of them has already been
+// read by a node outside (the group runs where its last member stood, so such a reader would come
+// too early).
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -26,7 +27,8 @@ bool fusable(const Node& node, const PassContext& context) {
     return kernels::cast_kernel(node.inputs[0].dtype(), c->to) != nullptr;
   }
   // Many shards make long programs of loads; two to eight are cheaper than a pass of their own.
-  return dynamic_cast<const AllReduceSumOp*>(op) != nullptr && context.shards >= 2 && context.shards <= 8;
+  return dynamic_cast<const AllReduceSumOp*>(op) != nullptr && context.shards >= 2 &&
+         context.shards <= 8;
 }
 
 struct Group {
@@ -39,7 +41,8 @@ struct Group {
 // Union of groups as nodes are visited.
 class Grouping {
  public:
-  Grouping(const std::vector<Node*>& order, const PassContext& context) : one_shard_(context.shards == 1) {
+  Grouping(const std::vector<Node*>& order, const PassContext& context)
+      : one_shard_(context.shards == 1) {
     for (Node* node : order) {
       if (fusable(*node, context)) place(node);
       close_read(node);
@@ -56,7 +59,8 @@ class Grouping {
     std::vector<Group*> joined;
     for (const auto& v : node->inputs) {
       Group* g = of(v.node());
-      const bool together = one_shard_ || (g != nullptr && g->per_shard == out.per_shard && v.per_shard() == out.per_shard);
+      const bool together = one_shard_ || (g != nullptr && g->per_shard == out.per_shard &&
+                                           v.per_shard() == out.per_shard);
       const bool fits = g != nullptr && !g->closed && g->shape == out.shape && together;
       if (fits && std::find(joined.begin(), joined.end(), g) == joined.end()) joined.push_back(g);
     }
@@ -67,7 +71,8 @@ class Grouping {
     Group* into = joined[0];
     for (std::size_t i = 1; i < joined.size(); ++i) {
       for (Node* member : joined[i]->members) group_[member] = into;
-      into->members.insert(into->members.end(), joined[i]->members.begin(), joined[i]->members.end());
+      into->members.insert(into->members.end(), joined[i]->members.begin(),
+                           joined[i]->members.end());
       joined[i]->members.clear();
     }
     into->members.push_back(node);
@@ -92,7 +97,8 @@ class Writer {
       : shards_(context.shards), mapped_(std::move(mapped)) {
     op_->shards = context.shards;
     members_ = group.members;
-    std::sort(members_.begin(), members_.end(), [](const Node* a, const Node* b) { return a->id < b->id; });
+    std::sort(members_.begin(), members_.end(),
+              [](const Node* a, const Node* b) { return a->id < b->id; });
     for (const Node* node : members_) inside_.insert({node, true});
   }
 
@@ -149,7 +155,8 @@ class Writer {
       return;
     }
     TileProgram::Instruction instruction{.dtype = dtype};
-    for (std::size_t i = 0; i < node->inputs.size(); ++i) instruction.in[i] = operand(node->inputs[i], false);
+    for (std::size_t i = 0; i < node->inputs.size(); ++i)
+      instruction.in[i] = operand(node->inputs[i], false);
     if (const auto* e = dynamic_cast<const EltwiseOp*>(node->op.get())) {
       instruction.code = e->code;
     } else {
@@ -205,11 +212,13 @@ Values fuse(const Values& outputs, const PassContext& context) {
       }
       if (!changed) continue;
       const Values out = apply_all(node->op, std::move(in));
-      for (const auto& v : out) replace.insert_or_assign(Value(node->shared_from_this(), v.index()), v);
+      for (const auto& v : out)
+        replace.insert_or_assign(Value(node->shared_from_this(), v.index()), v);
       continue;
     }
-    const Node* last = *std::max_element(group->members.begin(), group->members.end(),
-                                         [](const Node* a, const Node* b) { return a->id < b->id; });
+    const Node* last =
+        *std::max_element(group->members.begin(), group->members.end(),
+                          [](const Node* a, const Node* b) { return a->id < b->id; });
     if (node != last) continue;  // the group runs where its last member stood
     std::vector<Node*> wanted;
     for (Node* member : group->members) {
@@ -242,7 +251,9 @@ bool FusedOp::in_place(int input, int output) const {
   return true;
 }
 
-std::size_t FusedOp::scratch_bytes(std::span<const Type>, std::span<const Type>) const { return program().scratch_bytes(); }
+std::size_t FusedOp::scratch_bytes(std::span<const Type>, std::span<const Type>) const {
+  return program().scratch_bytes();
+}
 
 double FusedOp::flops(std::span<const Type>, std::span<const Type> out) const {
   return static_cast<double>(out[0].shape.size()) * static_cast<double>(instructions.size());
@@ -253,7 +264,8 @@ Kernel FusedOp::bind(const Binding& b) const {
   constexpr auto tile = TileProgram::kTile;
   std::vector<const void*> in(b.in.begin(), b.in.end());
   std::vector<void*> out(b.out.begin(), b.out.end());
-  return {[p = program(), in = std::move(in), out = std::move(out), scratch = b.scratch, size](std::int64_t begin, std::int64_t end) {
+  return {[p = program(), in = std::move(in), out = std::move(out), scratch = b.scratch, size](
+              std::int64_t begin, std::int64_t end) {
             p.run(in.data(), out.data(), scratch, begin * tile, std::min(size, end * tile));
           },
           std::max<std::int64_t>(1, (size + tile - 1) / tile)};

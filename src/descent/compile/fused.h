@@ -11,11 +11,12 @@ struct FusedOp final : Op {
   // Inputs that were sums over shards: the program reads the shards' parts and adds them in order.
   std::vector<bool> reduced;
   int shards = 1;
-  std::vector<kernels::TileProgram::Input> inputs;  // of the program: a reduced input takes `shards` of them
+  std::vector<kernels::TileProgram::Input>
+      inputs;  // of the program: a reduced input takes `shards` of them
   std::vector<kernels::TileProgram::Instruction> instructions;
-  std::vector<int> outputs;          // operand numbers
+  std::vector<int> outputs;  // operand numbers
   std::vector<Type> output_types;
-  std::string text;                  // "mul+add+tanh"
+  std::string text;  // "mul+add+tanh"
 
   std::string_view name() const override { return "fused"; }
   std::string attributes() const override { return text; }
@@ -28,7 +29,9 @@ struct FusedOp final : Op {
   double flops(std::span<const Type> in, std::span<const Type> out) const override;
 
  private:
-  kernels::TileProgram program() const { return {output_types[0].shape, inputs, instructions, outputs}; }
+  kernels::TileProgram program() const {
+    return {output_types[0].shape, inputs, instructions, outputs};
+  }
 };
 
 }  // namespace descent

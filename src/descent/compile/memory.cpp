@@ -25,7 +25,8 @@ class FreeList {
     if (best == ranges_.end()) {
       // Grows the last range where it touches the end.
       std::size_t at = size_;
-      if (!ranges_.empty() && std::prev(ranges_.end())->first + std::prev(ranges_.end())->second == size_) {
+      if (!ranges_.empty() &&
+          std::prev(ranges_.end())->first + std::prev(ranges_.end())->second == size_) {
         at = std::prev(ranges_.end())->first;
         ranges_.erase(std::prev(ranges_.end()));
       }
@@ -60,7 +61,8 @@ class FreeList {
 
 class Planner {
  public:
-  Planner(const Schedule& s, const std::vector<Fixed>& inputs, const std::vector<Fixed>& outputs, int shards)
+  Planner(const Schedule& s, const std::vector<Fixed>& inputs, const std::vector<Fixed>& outputs,
+          int shards)
       : schedule_(s), shards_(shards) {
     for (const auto& f : inputs) bind_fixed(f.value, f.memory);
     find_lives();
@@ -75,8 +77,12 @@ class Planner {
     plan_.buffers.push_back({v.type().bytes(), per_shard(v), memory, 0, 0, -1});
     return static_cast<int>(plan_.buffers.size()) - 1;
   }
-  void bind_fixed(const Value& v, std::byte* memory) { plan_.places[v] = {new_buffer(v, memory), 0}; }
-  Buffer& buffer_of(const Value& v) { return plan_.buffers[static_cast<std::size_t>(plan_.places.at(v).buffer)]; }
+  void bind_fixed(const Value& v, std::byte* memory) {
+    plan_.places[v] = {new_buffer(v, memory), 0};
+  }
+  Buffer& buffer_of(const Value& v) {
+    return plan_.buffers[static_cast<std::size_t>(plan_.places.at(v).buffer)];
+  }
 
   // A buffer for every value (views share), with its first write and last read.
   void find_lives() {
@@ -106,8 +112,10 @@ class Planner {
   void place_output(int i, const Fixed& output) {
     const Place place = plan_.places.at(output.value);
     Buffer& buffer = plan_.buffers[static_cast<std::size_t>(place.buffer)];
-    if (buffer.external == output.memory && place.offset == 0) return;  // state that is returned unchanged
-    const bool whole = place.offset == 0 && buffer.external == nullptr && buffer.bytes == output.value.type().bytes() &&
+    if (buffer.external == output.memory && place.offset == 0)
+      return;  // state that is returned unchanged
+    const bool whole = place.offset == 0 && buffer.external == nullptr &&
+                       buffer.bytes == output.value.type().bytes() &&
                        buffer.per_shard == per_shard(output.value);
     if (!whole || !free_for(output.memory, buffer, *output.value.node())) {
       plan_.copied_outputs.push_back(i);
@@ -127,7 +135,8 @@ class Planner {
         const Place& in = plan_.places.at(writer.inputs[static_cast<std::size_t>(k)]);
         if (plan_.buffers[static_cast<std::size_t>(in.buffer)].external != memory) continue;
         for (int o = 0; o < static_cast<int>(writer.outputs.size()); ++o) {
-          const Place& out = plan_.places.at(Value(schedule_.nodes[static_cast<std::size_t>(buffer.first)]->shared_from_this(), o));
+          const Place& out = plan_.places.at(Value(
+              schedule_.nodes[static_cast<std::size_t>(buffer.first)]->shared_from_this(), o));
           const bool this_output = &plan_.buffers[static_cast<std::size_t>(out.buffer)] == &buffer;
           if (this_output && !(in.offset == 0 && writer.op->in_place(k, o))) return false;
         }
@@ -141,11 +150,13 @@ class Planner {
     for (int k = 0; k < static_cast<int>(node.inputs.size()); ++k) {
       const Place& place = plan_.places.at(node.inputs[static_cast<std::size_t>(k)]);
       Buffer& in = plan_.buffers[static_cast<std::size_t>(place.buffer)];
-      const bool fits = in.external == nullptr && in.last == at && place.offset == 0 && !taken_[static_cast<std::size_t>(place.buffer)] &&
+      const bool fits = in.external == nullptr && in.last == at && place.offset == 0 &&
+                        !taken_[static_cast<std::size_t>(place.buffer)] &&
                         align_up(in.bytes) == align_up(out.bytes) && in.per_shard == out.per_shard;
       if (!fits || !node.op->in_place(k, o)) continue;
       out.offset = in.offset;
-      taken_[static_cast<std::size_t>(place.buffer)] = true;  // now the output's: not to be given back
+      taken_[static_cast<std::size_t>(place.buffer)] =
+          true;  // now the output's: not to be given back
       return true;
     }
     return false;
@@ -160,14 +171,18 @@ class Planner {
       for (int o = 0; o < static_cast<int>(node->outputs.size()); ++o) {
         const int b = plan_.places.at(Value(node->shared_from_this(), o)).buffer;
         Buffer& buffer = plan_.buffers[static_cast<std::size_t>(b)];
-        if (buffer.external != nullptr || buffer.first != at || begun[static_cast<std::size_t>(b)]) continue;
+        if (buffer.external != nullptr || buffer.first != at || begun[static_cast<std::size_t>(b)])
+          continue;
         begun[static_cast<std::size_t>(b)] = true;
-        plan_.unshared_bytes += align_up(buffer.bytes) * (buffer.per_shard ? static_cast<std::size_t>(shards_) : 1);
-        if (!reuse(*node, at, o, buffer)) buffer.offset = lists[buffer.per_shard].take(align_up(buffer.bytes));
+        plan_.unshared_bytes +=
+            align_up(buffer.bytes) * (buffer.per_shard ? static_cast<std::size_t>(shards_) : 1);
+        if (!reuse(*node, at, o, buffer))
+          buffer.offset = lists[buffer.per_shard].take(align_up(buffer.bytes));
       }
       for (std::size_t b = 0; b < plan_.buffers.size(); ++b) {
         const Buffer& buffer = plan_.buffers[b];
-        if (begun[b] && buffer.last == at && !taken_[b]) lists[buffer.per_shard].give(buffer.offset, align_up(buffer.bytes));
+        if (begun[b] && buffer.last == at && !taken_[b])
+          lists[buffer.per_shard].give(buffer.offset, align_up(buffer.bytes));
       }
     }
     plan_.shared_bytes = lists[0].size();
@@ -182,7 +197,8 @@ class Planner {
 
 }  // namespace
 
-std::byte* MemoryPlan::address(const Value& v, int shard, std::byte* shared, const std::vector<std::byte*>& shards) const {
+std::byte* MemoryPlan::address(const Value& v, int shard, std::byte* shared,
+                               const std::vector<std::byte*>& shards) const {
   const Place& place = places.at(v);
   const Buffer& buffer = buffers[static_cast<std::size_t>(place.buffer)];
   std::byte* base = buffer.external;
@@ -194,7 +210,8 @@ std::byte* MemoryPlan::address(const Value& v, int shard, std::byte* shared, con
   return base + place.offset;
 }
 
-MemoryPlan plan_memory(const Schedule& schedule, const std::vector<Fixed>& inputs, const std::vector<Fixed>& outputs, int shards) {
+MemoryPlan plan_memory(const Schedule& schedule, const std::vector<Fixed>& inputs,
+                       const std::vector<Fixed>& outputs, int shards) {
   return Planner(schedule, inputs, outputs, shards).take();
 }
 

@@ -18,11 +18,11 @@ struct Place {
 };
 
 struct Buffer {
-  std::size_t bytes = 0;       // of one shard's part
-  bool per_shard = false;      // each shard has its own, `bytes` or `stride` apart
+  std::size_t bytes = 0;          // of one shard's part
+  bool per_shard = false;         // each shard has its own, `bytes` or `stride` apart
   std::byte* external = nullptr;  // memory outside the arena (inputs, outputs, constants)
-  std::size_t offset = 0;      // in the arena (of the shard, or of the replicated part)
-  int first = 0, last = -1;    // positions in the schedule
+  std::size_t offset = 0;         // in the arena (of the shard, or of the replicated part)
+  int first = 0, last = -1;       // positions in the schedule
 };
 
 // What the caller owns: memory of a value, fixed.
@@ -39,11 +39,13 @@ struct MemoryPlan {
   // Outputs that could not be computed in their final memory and are copied there at the end.
   std::vector<int> copied_outputs;
 
-  std::byte* address(const Value& v, int shard, std::byte* shared, const std::vector<std::byte*>& shards) const;
+  std::byte* address(const Value& v, int shard, std::byte* shared,
+                     const std::vector<std::byte*>& shards) const;
 };
 
 // `inputs`: memory of placeholders; `outputs[i]`: final memory of output i (a donated input's, or
 // its own), `per_shard` outputs having their shards' parts one after another.
-MemoryPlan plan_memory(const Schedule& schedule, const std::vector<Fixed>& inputs, const std::vector<Fixed>& outputs, int shards);
+MemoryPlan plan_memory(const Schedule& schedule, const std::vector<Fixed>& inputs,
+                       const std::vector<Fixed>& outputs, int shards);
 
 }  // namespace descent

@@ -33,10 +33,13 @@ bool is_mask(Eltwise code) {
   }
 }
 
-// a - 0, a * 1, a / 1: a. (a + 0 changes the sign of -0 and a * 0 hides NaN: both stay as they are.)
+// a - 0, a * 1, a / 1: a. (a + 0 changes the sign of -0 and a * 0 hides NaN: both stay as they
+// are.)
 std::optional<Values> neutral(Eltwise code, const Node& node, const Values& in) {
   if (in.size() != 2) return std::nullopt;
-  const auto is = [&](int i, double c) { return constant_scalar(in[static_cast<std::size_t>(i)]) == c; };
+  const auto is = [&](int i, double c) {
+    return constant_scalar(in[static_cast<std::size_t>(i)]) == c;
+  };
   const auto keep = [&](int i) -> std::optional<Values> {
     const Value& v = in[static_cast<std::size_t>(i)];
     if (!(v.type() == node.outputs[0])) return std::nullopt;
@@ -76,11 +79,13 @@ Values unstretched(const Node& node, const Values& in) {
 std::optional<Values> simplify_node(const Node& node, const Values& in) {
   const auto name = node.op->name();
   if (name == "identity" || name == "stop_gradient") return Values{in[0]};
-  if (name == "reshape" && in[0].node()->op->name() == "reshape") return Values{reshape(in[0].node()->inputs[0], node.outputs[0].shape)};
+  if (name == "reshape" && in[0].node()->op->name() == "reshape")
+    return Values{reshape(in[0].node()->inputs[0], node.outputs[0].shape)};
   if (const auto* cast_op = dynamic_cast<const CastOp*>(node.op.get())) {
     // cast(cast(mask, bool), T) of a mask that is already 0 and 1 in T.
     const Node& inner = *in[0].node();
-    if (in[0].dtype() == DType::boolean && inner.op->name() == "cast" && inner.inputs[0].dtype() == cast_op->to) {
+    if (in[0].dtype() == DType::boolean && inner.op->name() == "cast" &&
+        inner.inputs[0].dtype() == cast_op->to) {
       const auto* producer = eltwise(*inner.inputs[0].node());
       if (producer != nullptr && is_mask(producer->code)) return Values{inner.inputs[0]};
     }
@@ -143,7 +148,9 @@ Values merge_shards(const Values& outputs, const PassContext& context) {
   });
 }
 
-Values simplify(const Values& outputs, const PassContext&) { return rewrite(outputs, simplify_node); }
+Values simplify(const Values& outputs, const PassContext&) {
+  return rewrite(outputs, simplify_node);
+}
 
 Values merge_common(const Values& outputs, const PassContext&) {
   std::unordered_map<std::size_t, std::vector<Values>> seen;
@@ -166,19 +173,22 @@ Values merge_common(const Values& outputs, const PassContext&) {
 
 const std::vector<Pass>& passes() {
   static const std::vector<Pass> all = {
-      {"expand", expand},     {"merge_shards", merge_shards}, {"simplify", simplify},
-      {"merge_common", merge_common}, {"fuse", fuse},
+      {"expand", expand},     {"merge_shards", merge_shards},
+      {"simplify", simplify}, {"merge_common", merge_common},
+      {"fuse", fuse},
   };
   return all;
 }
 
 void verify(const Values& before, const Values& after, const std::string& pass) {
   const auto broken = [&pass](const std::string& why) {
-    throw Error(ErrorKind::internal, fmt::format("pass {}: {}", pass, why), "", "please report it; --set train.without_passes can switch it off");
+    throw Error(ErrorKind::internal, fmt::format("pass {}: {}", pass, why), "",
+                "please report it; --set train.without_passes can switch it off");
   };
   for (std::size_t i = 0; i < before.size(); ++i) {
     const auto &a = before[i].type(), &b = after.at(i).type();
-    if (a.dtype != b.dtype || !(a.shape == b.shape)) broken(fmt::format("output {} was {}, is {}", i, to_string(a), to_string(b)));
+    if (a.dtype != b.dtype || !(a.shape == b.shape))
+      broken(fmt::format("output {} was {}, is {}", i, to_string(a), to_string(b)));
   }
   for (const Node* node : topological(after)) {
     std::vector<Type> types;
@@ -186,7 +196,8 @@ void verify(const Values& before, const Values& after, const std::string& pass) 
       if (v.node()->id >= node->id) broken(fmt::format("{} uses a later value", node->op->name()));
       types.push_back(v.type());
     }
-    if (node->op->infer(types) != node->outputs) broken(fmt::format("{} has other types than it infers", node->op->name()));
+    if (node->op->infer(types) != node->outputs)
+      broken(fmt::format("{} has other types than it infers", node->op->name()));
   }
 }
 

@@ -1,5 +1,6 @@
-// The passes of the compiler, in order. Each is a function from outputs to equivalent outputs, small,
-// named, timed, and can be switched off by name (CompileOptions::without) to find what it breaks.
+// The passes of the compiler, in order. Each is a function from outputs to equivalent outputs,
+// small, named, timed, and can be switched off by name (CompileOptions::without) to find what it
+// breaks.
 #pragma once
 #include <functional>
 #include <string>
@@ -24,11 +25,15 @@ const std::vector<Pass>& passes();
 using Rule = std::function<std::optional<Values>(const Node& node, const Values& inputs)>;
 Values rewrite(const Values& outputs, const Rule& rule);
 
-Values expand(const Values& outputs, const PassContext& context);        // checkpoints become their bodies
-Values merge_shards(const Values& outputs, const PassContext& context);  // one shard: nothing to reduce over
-Values simplify(const Values& outputs, const PassContext& context);      // identities, constants, broadcasts
+Values expand(const Values& outputs,
+              const PassContext& context);  // checkpoints become their bodies
+Values merge_shards(const Values& outputs,
+                    const PassContext& context);  // one shard: nothing to reduce over
+Values simplify(const Values& outputs,
+                const PassContext& context);  // identities, constants, broadcasts
 Values merge_common(const Values& outputs, const PassContext& context);  // common subexpressions
-Values fuse(const Values& outputs, const PassContext& context);          // elementwise chains to tile programs
+Values fuse(const Values& outputs,
+            const PassContext& context);  // elementwise chains to tile programs
 
 // Same types of outputs, inputs before users, every node's types as infer() says: throws
 // Error(internal) that names the pass.

@@ -95,15 +95,18 @@ void Plan::Impl::allocate_memory() {
   }
   const std::size_t pool_threads = pool ? static_cast<std::size_t>(pool->threads()) : 1;
   // Shards start a few cache lines apart, so that equal offsets do not fall on equal cache sets.
-  const std::size_t per_shard = align_up(memory.shard_bytes + shard_scratch_bytes, 4096) + 5 * kAlignment;
-  const std::size_t total = memory.shared_bytes + shared_scratch_bytes * pool_threads + per_shard * static_cast<std::size_t>(shards);
+  const std::size_t per_shard =
+      align_up(memory.shard_bytes + shard_scratch_bytes, 4096) + 5 * kAlignment;
+  const std::size_t total = memory.shared_bytes + shared_scratch_bytes * pool_threads +
+                            per_shard * static_cast<std::size_t>(shards);
   arena = allocate(total);
   statistics.arena_bytes = total;
   statistics.unplanned_bytes = memory.unshared_bytes;
   std::byte* at = arena.get();
   shared_base = at;
   at += memory.shared_bytes;
-  for (std::size_t t = 0; t < pool_threads; ++t, at += shared_scratch_bytes) thread_scratch.push_back(at);
+  for (std::size_t t = 0; t < pool_threads; ++t, at += shared_scratch_bytes)
+    thread_scratch.push_back(at);
   for (int s = 0; s < shards; ++s, at += per_shard) {
     shard_bases.push_back(at);
     shard_scratch.push_back(at + memory.shard_bytes);
@@ -126,14 +129,16 @@ Kernel Plan::Impl::bind_node(Node& node, int shard, std::byte* scratch) {
     }
   }
   for (int i = 0; i < static_cast<int>(node.outputs.size()); ++i) {
-    b.out.push_back(memory.address(Value(node.shared_from_this(), i), shard, shared_base, shard_bases));
+    b.out.push_back(
+        memory.address(Value(node.shared_from_this(), i), shard, shared_base, shard_bases));
   }
   return node.op->bind(b);
 }
 
 void Plan::Impl::bind() {
   const auto costs_nothing = [](const Node& node) {
-    return dynamic_cast<const InputOp*>(node.op.get()) != nullptr || dynamic_cast<const ConstantOp*>(node.op.get()) != nullptr ||
+    return dynamic_cast<const InputOp*>(node.op.get()) != nullptr ||
+           dynamic_cast<const ConstantOp*>(node.op.get()) != nullptr ||
            (!node.inputs.empty() && node.op->view(input_types(node)).has_value());
   };
   for (const auto& phase : order.phases) {
@@ -146,17 +151,20 @@ void Plan::Impl::bind() {
       if (costs_nothing(node)) continue;
       ++statistics.kernels;
       statistics.fused += node.op->name() == "fused" ? 1 : 0;
-      statistics.flops += node.op->flops(input_types(node), node.outputs) * (phase.per_shard ? shards : 1);
+      statistics.flops +=
+          node.op->flops(input_types(node), node.outputs) * (phase.per_shard ? shards : 1);
       if (phase.per_shard) {
         for (int s = 0; s < shards; ++s) {
-          bound.shards[static_cast<std::size_t>(s)].push_back(bind_node(node, s, shard_scratch[static_cast<std::size_t>(s)]));
+          bound.shards[static_cast<std::size_t>(s)].push_back(
+              bind_node(node, s, shard_scratch[static_cast<std::size_t>(s)]));
         }
         continue;
       }
       Shared k;
       k.kernels.push_back(bind_node(node, 0, thread_scratch[0]));
       k.wide = k.kernels[0].extent >= kWide && thread_scratch.size() > 1;
-      for (std::size_t t = 1; k.wide && t < thread_scratch.size(); ++t) k.kernels.push_back(bind_node(node, 0, thread_scratch[t]));
+      for (std::size_t t = 1; k.wide && t < thread_scratch.size(); ++t)
+        k.kernels.push_back(bind_node(node, 0, thread_scratch[t]));
       for (int i = 0; i < static_cast<int>(node.inputs.size()); ++i) {
         const Value& v = node.inputs[static_cast<std::size_t>(i)];
         const bool all = shards > 1 && v.per_shard();
@@ -197,14 +205,17 @@ void Plan::Impl::bind_copies() {
     for (int s = 0; s < (shards > 1 && v.per_shard() ? shards : 1); ++s) {
       const auto* from = memory.address(v, s, shared_base, shard_bases);
       Shared k;
-      k.kernels.push_back(whole([to = to + static_cast<std::size_t>(s) * bytes, from, bytes] { std::memcpy(to, from, bytes); }));
+      k.kernels.push_back(whole([to = to + static_cast<std::size_t>(s) * bytes, from, bytes] {
+        std::memcpy(to, from, bytes);
+      }));
       last.shared.push_back(std::move(k));
     }
   }
   phases.push_back(std::move(last));
 }
 
-// Threads meet before a kernel that conflicts with one since the last meeting, unless thread 0 runs both.
+// Threads meet before a kernel that conflicts with one since the last meeting, unless thread 0 runs
+// both.
 void Plan::Impl::order_shared(BoundPhase& phase) {
   std::vector<const Shared*> since;
   for (auto& k : phase.shared) {
@@ -262,8 +273,12 @@ void Plan::Impl::run_thread(int thread) {
   }
 }
 
-const Array& Plan::input(int i) const { return impl_->input_arrays.at(static_cast<std::size_t>(i)); }
-const Array& Plan::output(int i) const { return impl_->output_arrays.at(static_cast<std::size_t>(i)); }
+const Array& Plan::input(int i) const {
+  return impl_->input_arrays.at(static_cast<std::size_t>(i));
+}
+const Array& Plan::output(int i) const {
+  return impl_->output_arrays.at(static_cast<std::size_t>(i));
+}
 int Plan::inputs() const { return static_cast<int>(impl_->input_arrays.size()); }
 int Plan::outputs() const { return static_cast<int>(impl_->output_arrays.size()); }
 const PlanStatistics& Plan::statistics() const { return impl_->statistics; }
@@ -290,21 +305,30 @@ void Plan::run() {
 void Plan::dump(std::ostream& out) const {
   const Impl& p = *impl_;
   for (const auto& phase : p.order.phases) {
-    fmt::print(out, "phase {}\n", phase.per_shard ? fmt::format("per shard ({})", p.shards) : "once");
+    fmt::print(out, "phase {}\n",
+               phase.per_shard ? fmt::format("per shard ({})", p.shards) : "once");
     for (int at = phase.begin; at < phase.end; ++at) {
       const Node& node = *p.order.nodes[static_cast<std::size_t>(at)];
       if (dynamic_cast<const InputOp*>(node.op.get()) != nullptr) continue;
-      const Place& place = p.memory.places.at(Value(p.order.nodes[static_cast<std::size_t>(at)]->shared_from_this(), 0));
+      const Place& place = p.memory.places.at(
+          Value(p.order.nodes[static_cast<std::size_t>(at)]->shared_from_this(), 0));
       const Buffer& b = p.memory.buffers[static_cast<std::size_t>(place.buffer)];
       fmt::print(out, "  {:<24} {:<28} {}{}{}\n", node.op->name(), to_string(node.outputs[0]),
-                 b.external != nullptr ? std::string("outside") : fmt::format("arena +{}", b.offset + static_cast<std::size_t>(place.offset)),
-                 node.op->attributes().empty() ? "" : "  " + node.op->attributes(), node.scope.empty() ? "" : "  # " + node.scope);
+                 b.external != nullptr
+                     ? std::string("outside")
+                     : fmt::format("arena +{}", b.offset + static_cast<std::size_t>(place.offset)),
+                 node.op->attributes().empty() ? "" : "  " + node.op->attributes(),
+                 node.scope.empty() ? "" : "  # " + node.scope);
     }
   }
   const auto& s = p.statistics;
-  fmt::print(out, "{} nodes, {} kernels ({} fused), {} phases, arena {} bytes (without sharing {}), {:.3g} MFLOP\n", s.nodes, s.kernels,
-             s.fused, s.phases, s.arena_bytes, s.unplanned_bytes, s.flops * 1e-6);
-  for (const auto& [name, seconds] : s.pass_seconds) fmt::print(out, "pass {:<16} {:.3f} ms\n", name, seconds * 1e3);
+  fmt::print(out,
+             "{} nodes, {} kernels ({} fused), {} phases, arena {} bytes (without sharing {}), "
+             "{:.3g} MFLOP\n",
+             s.nodes, s.kernels, s.fused, s.phases, s.arena_bytes, s.unplanned_bytes,
+             s.flops * 1e-6);
+  for (const auto& [name, seconds] : s.pass_seconds)
+    fmt::print(out, "pass {:<16} {:.3f} ms\n", name, seconds * 1e3);
 }
 
 namespace {
@@ -321,13 +345,17 @@ Values run_passes(Values outputs, const CompileOptions& options, PlanStatistics&
   for (const auto& pass : passes()) names.push_back(pass.name);
   for (const auto& name : options.without) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
-      throw Error(ErrorKind::usage, fmt::format("there is no compiler pass \"{}\"", name), "", did_you_mean(name, names));
+      throw Error(ErrorKind::usage, fmt::format("there is no compiler pass \"{}\"", name), "",
+                  did_you_mean(name, names));
     }
   }
   for (const auto& pass : passes()) {
-    if (std::find(options.without.begin(), options.without.end(), pass.name) != options.without.end()) continue;
+    if (std::find(options.without.begin(), options.without.end(), pass.name) !=
+        options.without.end())
+      continue;
     const Values before = outputs;
-    statistics.pass_seconds.emplace_back(pass.name, seconds_of([&] { outputs = pass.run(before, context); }));
+    statistics.pass_seconds.emplace_back(pass.name,
+                                         seconds_of([&] { outputs = pass.run(before, context); }));
     if (options.verify) verify(before, outputs, pass.name);
     if (options.dump != nullptr) {
       fmt::print(*options.dump, "after {}:\n", pass.name);
@@ -342,7 +370,8 @@ struct CopyOp final : OpBase<CopyOp> {
   std::string_view name() const override { return "copy"; }
   std::vector<Type> infer(std::span<const Type> in) const override { return {in[0]}; }
   Kernel bind(const Binding& b) const override {
-    return whole([from = b.in[0], to = b.out[0], n = b.out_types[0].bytes()] { std::memcpy(to, from, n); });
+    return whole(
+        [from = b.in[0], to = b.out[0], n = b.out_types[0].bytes()] { std::memcpy(to, from, n); });
   }
 };
 
@@ -352,7 +381,8 @@ Value settled(const Value& output, const Value& donated_to) {
   if (output == donated_to) return output;
   const Node* base = output.node();
   while (!base->inputs.empty() && base->op->view(input_types(*base))) base = base->inputs[0].node();
-  const bool foreign = dynamic_cast<const InputOp*>(base->op.get()) != nullptr || dynamic_cast<const ConstantOp*>(base->op.get()) != nullptr;
+  const bool foreign = dynamic_cast<const InputOp*>(base->op.get()) != nullptr ||
+                       dynamic_cast<const ConstantOp*>(base->op.get()) != nullptr;
   return foreign ? apply(CopyOp(), {output}) : output;
 }
 
@@ -375,23 +405,29 @@ Plan compile(const Fn& f, std::vector<PlanInput> inputs, const CompileOptions& o
   Values placeholders;
   for (const auto& in : inputs) {
     placeholders.push_back(input(in.type, in.name));
-    impl->input_arrays.push_back(in.storage ? in.storage : Array(in.type.dtype, whole_batch(in.type, options.shards)));
+    impl->input_arrays.push_back(
+        in.storage ? in.storage : Array(in.type.dtype, whole_batch(in.type, options.shards)));
   }
   impl->outputs = run_passes(f(placeholders), options, impl->statistics);
   for (std::size_t i = 0; i < impl->outputs.size(); ++i) {
     const auto donated = options.donate.find(static_cast<int>(i));
-    impl->outputs[i] = settled(impl->outputs[i], donated == options.donate.end() ? Value() : placeholders.at(static_cast<std::size_t>(donated->second)));
+    impl->outputs[i] =
+        settled(impl->outputs[i], donated == options.donate.end()
+                                      ? Value()
+                                      : placeholders.at(static_cast<std::size_t>(donated->second)));
   }
   std::vector<Fixed> fixed_inputs, fixed_outputs;
-  for (std::size_t i = 0; i < placeholders.size(); ++i) fixed_inputs.push_back({placeholders[i], impl->input_arrays[i].raw()});
+  for (std::size_t i = 0; i < placeholders.size(); ++i)
+    fixed_inputs.push_back({placeholders[i], impl->input_arrays[i].raw()});
   for (std::size_t i = 0; i < impl->outputs.size(); ++i) {
     const Value& v = impl->outputs[i];
     const auto donated = options.donate.find(static_cast<int>(i));
     if (donated != options.donate.end()) {
       const Array& to = impl->input_arrays.at(static_cast<std::size_t>(donated->second));
       if (to.dtype() != v.dtype() || to.bytes() != v.type().bytes()) {
-        throw Error(ErrorKind::usage, fmt::format("compile: output {} is {}, but is donated to an input of {}{}", i, to_string(v.type()),
-                                                  name_of(to.dtype()), to_string(to.shape())));
+        throw Error(ErrorKind::usage,
+                    fmt::format("compile: output {} is {}, but is donated to an input of {}{}", i,
+                                to_string(v.type()), name_of(to.dtype()), to_string(to.shape())));
       }
       impl->output_arrays.push_back(to);
     } else {
@@ -406,7 +442,8 @@ Plan compile(const Fn& f, std::vector<PlanInput> inputs, const CompileOptions& o
   return Plan(impl);
 }
 
-std::vector<Array> evaluate(const Fn& f, const std::vector<Array>& inputs, const CompileOptions& options) {
+std::vector<Array> evaluate(const Fn& f, const std::vector<Array>& inputs,
+                            const CompileOptions& options) {
   std::vector<PlanInput> described;
   for (const auto& a : inputs) described.push_back({{a.dtype(), a.shape(), false}, "input", a});
   Plan plan = compile(f, std::move(described), options);

@@ -1,18 +1,19 @@
-// Plan: a step that was traced once, planned, bound to one arena, and is replayed without allocating.
+// Plan: a step that was traced once, planned, bound to one arena, and is replayed without
+// allocating.
 #pragma once
 #include <iosfwd>
 #include <map>
 #include <memory>
 #include <string>
 
-#include "descent/ir/fn.h"
 #include "descent/base/threads.h"
+#include "descent/ir/fn.h"
 #include "descent/ir/value.h"
 
 namespace descent {
 
 struct PlanInput {
-  Type type;            // per shard: the type of one shard's part
+  Type type;  // per shard: the type of one shard's part
   std::string name = "input";
   // Memory to read from, for values that live longer than the plan (parameters); without it the
   // plan owns the memory. Whole batch: the rows of all shards, one after another.
@@ -21,12 +22,12 @@ struct PlanInput {
 
 struct CompileOptions {
   int shards = 1;
-  std::shared_ptr<ThreadPool> pool;                // none: everything on the calling thread
+  std::shared_ptr<ThreadPool> pool;  // none: everything on the calling thread
   // Output i is written into the memory of input donate[i]: state is updated in place.
   std::map<int, int> donate;
-  std::vector<std::string> without;                // passes switched off by name (compile/passes.h)
-  bool verify = false;                             // check the graph after each pass
-  std::ostream* dump = nullptr;                    // each pass's result as text
+  std::vector<std::string> without;  // passes switched off by name (compile/passes.h)
+  bool verify = false;               // check the graph after each pass
+  std::ostream* dump = nullptr;      // each pass's result as text
 };
 
 struct PlanStatistics {
@@ -38,7 +39,8 @@ struct PlanStatistics {
 
 class Plan {
  public:
-  // Memory of an input (whole batch), to be filled before run(); of an output, valid until the next run().
+  // Memory of an input (whole batch), to be filled before run(); of an output, valid until the next
+  // run().
   const Array& input(int i) const;
   const Array& output(int i) const;
   int inputs() const;
@@ -61,6 +63,7 @@ class Plan {
 Plan compile(const Fn& f, std::vector<PlanInput> inputs, const CompileOptions& options = {});
 
 // Computes f on arrays in one go (compiles, runs, copies the results): tests, small jobs.
-std::vector<Array> evaluate(const Fn& f, const std::vector<Array>& inputs, const CompileOptions& options = {});
+std::vector<Array> evaluate(const Fn& f, const std::vector<Array>& inputs,
+                            const CompileOptions& options = {});
 
 }  // namespace descent

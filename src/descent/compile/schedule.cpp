@@ -11,7 +11,8 @@ namespace descent {
 
 bool runs_per_shard(const Node& node, int shards) {
   if (shards == 1) return false;
-  return std::any_of(node.outputs.begin(), node.outputs.end(), [](const Type& t) { return t.per_shard; });
+  return std::any_of(node.outputs.begin(), node.outputs.end(),
+                     [](const Type& t) { return t.per_shard; });
 }
 
 Schedule schedule(ValueSpan outputs, int shards) {
@@ -25,7 +26,8 @@ Schedule schedule(ValueSpan outputs, int shards) {
   for (Node* node : order) {
     std::vector<const Node*> needed;
     for (const auto& v : node->inputs) {
-      if (std::find(needed.begin(), needed.end(), v.node()) == needed.end()) needed.push_back(v.node());
+      if (std::find(needed.begin(), needed.end(), v.node()) == needed.end())
+        needed.push_back(v.node());
     }
     missing[node] = static_cast<int>(needed.size());
     for (const Node* n : needed) users[n].push_back(node);

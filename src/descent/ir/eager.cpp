@@ -12,10 +12,13 @@ namespace {
 
 thread_local const EagerOptions* current = nullptr;
 
-int shards_of(const Type& type, const EagerOptions& options) { return type.per_shard ? options.shards : 1; }
+int shards_of(const Type& type, const EagerOptions& options) {
+  return type.per_shard ? options.shards : 1;
+}
 
 // Runs the node's kernel for one shard.
-void compute_shard(Node& node, const std::vector<Type>& in_types, const EagerOptions& options, int shard) {
+void compute_shard(Node& node, const std::vector<Type>& in_types, const EagerOptions& options,
+                   int shard) {
   Binding b;
   b.in_types = in_types;
   b.out_types = node.outputs;
@@ -44,9 +47,11 @@ void check_finite(const Node& node) {
         const double x = array.item(k);
         if (std::isfinite(x)) continue;
         throw Error(ErrorKind::diverged,
-                    fmt::format("operation {} gave {} at element {} of {}", node.op->name(), x, k, to_string(node.outputs[i])),
+                    fmt::format("operation {} gave {} at element {} of {}", node.op->name(), x, k,
+                                to_string(node.outputs[i])),
                     node.scope.empty() ? "" : "layer " + node.scope,
-                    "look at its inputs: a smaller learning rate, gradient clipping or normalised features are the usual remedies");
+                    "look at its inputs: a smaller learning rate, gradient clipping or normalised "
+                    "features are the usual remedies");
       }
     }
   }

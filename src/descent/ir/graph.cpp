@@ -58,13 +58,14 @@ void print(std::ostream& out, ValueSpan outputs) {
   for (const Node* node : topological(outputs)) {
     std::vector<std::string> operands, types;
     for (const auto& v : node->inputs) {
-      operands.push_back(v.index() == 0 ? fmt::format("%{}", v.node()->id) : fmt::format("%{}.{}", v.node()->id, v.index()));
+      operands.push_back(v.index() == 0 ? fmt::format("%{}", v.node()->id)
+                                        : fmt::format("%{}.{}", v.node()->id, v.index()));
     }
     for (const auto& t : node->outputs) types.push_back(to_string(t));
     const auto attributes = node->op->attributes();
-    fmt::print(out, "%{} = {}({}{}{}) {}{}{}\n", node->id, node->op->name(), fmt::join(operands, ", "),
-               attributes.empty() ? "" : "; ", attributes, fmt::join(types, ", "), node->scope.empty() ? "" : "  # ",
-               node->scope);
+    fmt::print(out, "%{} = {}({}{}{}) {}{}{}\n", node->id, node->op->name(),
+               fmt::join(operands, ", "), attributes.empty() ? "" : "; ", attributes,
+               fmt::join(types, ", "), node->scope.empty() ? "" : "  # ", node->scope);
   }
 }
 

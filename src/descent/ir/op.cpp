@@ -35,7 +35,8 @@ void Op::fail(const std::string& why, std::span<const Type> in, const std::strin
   for (const auto& t : in) types.push_back(to_string(t));
   const auto parameters = attributes();
   throw Error(ErrorKind::usage,
-              fmt::format("{}({}{}{}): {}", name(), fmt::join(types, ", "), parameters.empty() ? "" : "; ", parameters, why),
+              fmt::format("{}({}{}{}): {}", name(), fmt::join(types, ", "),
+                          parameters.empty() ? "" : "; ", parameters, why),
               "", remedy);
 }
 

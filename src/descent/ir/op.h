@@ -14,14 +14,16 @@ namespace descent {
 // What a kernel is bound to: types, memory, and which shard of how many it computes.
 struct Binding {
   std::span<const Type> in_types, out_types;
-  std::vector<const std::byte*> in;  // one per input; of a collective per-shard input, one per shard
+  std::vector<const std::byte*>
+      in;  // one per input; of a collective per-shard input, one per shard
   std::vector<std::byte*> out;
   std::byte* scratch = nullptr;  // scratch_bytes() of it, aligned
   int shard = 0, shards = 1;
 };
 
 // A bound call. run(begin, end) computes pieces [begin, end) of `extent` independent ones (1: not
-// divisible); it allocates nothing and may throw only where data are at fault (an index out of range).
+// divisible); it allocates nothing and may throw only where data are at fault (an index out of
+// range).
 struct Kernel {
   std::function<void(std::int64_t begin, std::int64_t end)> run;
   std::int64_t extent = 1;
@@ -52,22 +54,37 @@ class Op {
   virtual std::size_t scratch_bytes(std::span<const Type> in, std::span<const Type> out) const;
 
   // True where the output may be computed in the memory of the input.
-  virtual bool in_place(int input, int output) const { (void)input, (void)output; return false; }
+  virtual bool in_place(int input, int output) const {
+    (void)input, (void)output;
+    return false;
+  }
   // Where the output is a part of input 0's memory: its offset in bytes (a view costs nothing).
-  virtual std::optional<std::int64_t> view(std::span<const Type> in) const { (void)in; return std::nullopt; }
+  virtual std::optional<std::int64_t> view(std::span<const Type> in) const {
+    (void)in;
+    return std::nullopt;
+  }
   // True where it reads the input in all shards (all_reduce_sum); its outputs are replicated.
-  virtual bool collective(int input) const { (void)input; return false; }
+  virtual bool collective(int input) const {
+    (void)input;
+    return false;
+  }
   // Nodes that a plan expands before it schedules (checkpoint): their inlined outputs, or nothing.
-  virtual std::optional<Values> expand(ValueSpan in) const { (void)in; return std::nullopt; }
+  virtual std::optional<Values> expand(ValueSpan in) const {
+    (void)in;
+    return std::nullopt;
+  }
   // Floating-point operations, for the profile and cost model.
   virtual double flops(std::span<const Type> in, std::span<const Type> out) const;
 
-  // An error in the user's words: "matmul: inner extents differ: float32[128, 784] x float32[512, 10]".
-  [[noreturn]] void fail(const std::string& why, std::span<const Type> in, const std::string& remedy = {}) const;
+  // An error in the user's words: "matmul: inner extents differ: float32[128, 784] x float32[512,
+  // 10]".
+  [[noreturn]] void fail(const std::string& why, std::span<const Type> in,
+                         const std::string& remedy = {}) const;
 };
 
 // Gives same_as() from a defaulted operator== of the operation's parameters:
-//   struct Transpose : OpBase<Transpose> { std::vector<int> axes; bool operator==(const Transpose&) const = default; ... };
+//   struct Transpose : OpBase<Transpose> { std::vector<int> axes; bool operator==(const Transpose&)
+//   const = default; ... };
 template <class Derived>
 struct OpBase : Op {
   bool same_as(const Op& other) const final {
@@ -79,7 +96,8 @@ struct OpBase : Op {
 
 template <std::derived_from<Op> O>
 Value apply(O op, Values inputs) {
-  return apply(std::static_pointer_cast<const Op>(std::make_shared<const O>(std::move(op))), std::move(inputs));
+  return apply(std::static_pointer_cast<const Op>(std::make_shared<const O>(std::move(op))),
+               std::move(inputs));
 }
 
 // Leaves of the graph.
@@ -99,7 +117,9 @@ struct ConstantOp final : Op {
   std::string_view name() const override { return "constant"; }
   std::string attributes() const override;
   bool same_as(const Op& other) const override;
-  std::vector<Type> infer(std::span<const Type>) const override { return {{array.dtype(), array.shape(), false}}; }
+  std::vector<Type> infer(std::span<const Type>) const override {
+    return {{array.dtype(), array.shape(), false}};
+  }
   Kernel bind(const Binding&) const override;
 };
 // The scalar that a value is, where it is a constant with one element.

@@ -20,7 +20,8 @@ std::uint64_t next_id() {
 }  // namespace
 
 std::string to_string(const Type& type) {
-  return fmt::format("{}{}{}", name_of(type.dtype), to_string(type.shape), type.per_shard ? " per shard" : "");
+  return fmt::format("{}{}{}", name_of(type.dtype), to_string(type.shape),
+                     type.per_shard ? " per shard" : "");
 }
 
 const Type& Value::type() const { return node_->outputs[static_cast<std::size_t>(index_)]; }
@@ -57,7 +58,9 @@ Values apply_all(std::shared_ptr<const Op> op, Values inputs) {
   std::vector<Type> types;
   types.reserve(inputs.size());
   for (const auto& v : inputs) {
-    if (!v) throw Error(ErrorKind::internal, fmt::format("{}: an operand is null", op->name()), current_scope);
+    if (!v)
+      throw Error(ErrorKind::internal, fmt::format("{}: an operand is null", op->name()),
+                  current_scope);
     types.push_back(v.type());
   }
   auto node = std::make_shared<Node>();
@@ -118,7 +121,9 @@ NameScope::NameScope(const std::string& name) : before_(current_scope.size()) {
 NameScope::~NameScope() { current_scope.resize(before_); }
 const std::string& NameScope::current() { return current_scope; }
 
-AtScope::AtScope(std::string path) : before_(std::move(current_scope)) { current_scope = std::move(path); }
+AtScope::AtScope(std::string path) : before_(std::move(current_scope)) {
+  current_scope = std::move(path);
+}
 AtScope::~AtScope() { current_scope = std::move(before_); }
 
 }  // namespace descent

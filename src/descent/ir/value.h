@@ -63,8 +63,8 @@ struct Node : std::enable_shared_from_this<Node> {
   std::shared_ptr<const Op> op;
   Values inputs;
   std::vector<Type> outputs;
-  std::string scope;     // the module path it was made in: "encoder.0.attn"
-  std::uint64_t id = 0;  // order of creation
+  std::string scope;                         // the module path it was made in: "encoder.0.attn"
+  std::uint64_t id = 0;                      // order of creation
   std::vector<std::vector<Array>> computed;  // eager: [output][shard]
   ~Node();
 };
@@ -107,8 +107,8 @@ class AtScope {
 };
 
 // Debugging: while it lives, each operation is computed as soon as it is called, so that an error
-// or the first NaN is reported at the user's own line, with layer and operation. Per-shard constants
-// carry one array per shard.
+// or the first NaN is reported at the user's own line, with layer and operation. Per-shard
+// constants carry one array per shard.
 struct EagerOptions {
   int shards = 1;
   bool check_finite = true;  // throw Error(diverged) at the first NaN or Inf result

@@ -21,12 +21,14 @@ struct ConvOp final : OpBase<ConvOp> {
   bool operator==(const ConvOp&) const = default;
 
   std::string_view name() const override {
-    return kind == ConvKind::forward ? "conv2d" : kind == ConvKind::input_gradient ? "conv2d_input_gradient" : "conv2d_weight_gradient";
+    return kind == ConvKind::forward          ? "conv2d"
+           : kind == ConvKind::input_gradient ? "conv2d_input_gradient"
+                                              : "conv2d_weight_gradient";
   }
   std::string attributes() const override {
     const auto& o = options;
-    return fmt::format("stride {}x{}, padding {}x{}, dilation {}x{}, groups {}", o.stride_h, o.stride_w, o.pad_h, o.pad_w,
-                       o.dilation_h, o.dilation_w, o.groups);
+    return fmt::format("stride {}x{}, padding {}x{}, dilation {}x{}, groups {}", o.stride_h,
+                       o.stride_w, o.pad_h, o.pad_w, o.dilation_h, o.dilation_w, o.groups);
   }
 
   ConvShape shape(std::span<const Type> in) const {
@@ -41,7 +43,8 @@ struct ConvOp final : OpBase<ConvOp> {
     if (kind == ConvKind::forward) {
       s.c = a[1], s.h = a[2], s.w = a[3], s.k = b[0], s.r = b[2], s.s = b[3];
     } else if (kind == ConvKind::input_gradient) {  // g, weight
-      s.c = b[1] * options.groups, s.h = extent_h, s.w = extent_w, s.k = b[0], s.r = b[2], s.s = b[3];
+      s.c = b[1] * options.groups, s.h = extent_h, s.w = extent_w, s.k = b[0], s.r = b[2],
+      s.s = b[3];
     } else {  // x, g
       s.c = a[1], s.h = a[2], s.w = a[3], s.k = b[1], s.r = extent_h, s.s = extent_w;
     }
@@ -50,39 +53,54 @@ struct ConvOp final : OpBase<ConvOp> {
 
   std::vector<Type> infer(std::span<const Type> in) const override {
     if (in[0].shape.rank() != 4 || in[1].shape.rank() != 4) {
-      fail("wants [rows, channels, height, width] and [filters, channels / groups, height, width]", in,
-           "reshape flat rows to images first");
+      fail("wants [rows, channels, height, width] and [filters, channels / groups, height, width]",
+           in, "reshape flat rows to images first");
     }
-    if (in[0].dtype != in[1].dtype) fail("the types of the operands differ", in, "cast() one of them");
+    if (in[0].dtype != in[1].dtype)
+      fail("the types of the operands differ", in, "cast() one of them");
     const auto s = shape(in);
     const bool per_shard = any_per_shard(in);
     if (kind == ConvKind::input_gradient) return {{in[0].dtype, {s.n, s.c, s.h, s.w}, per_shard}};
-    if (kind == ConvKind::weight_gradient) return {{in[0].dtype, {s.k, s.c / s.groups, s.r, s.s}, per_shard}};
-    if (s.c % s.groups != 0 || s.k % s.groups != 0) fail("groups must divide the channels and the filters", in);
+    if (kind == ConvKind::weight_gradient)
+      return {{in[0].dtype, {s.k, s.c / s.groups, s.r, s.s}, per_shard}};
+    if (s.c % s.groups != 0 || s.k % s.groups != 0)
+      fail("groups must divide the channels and the filters", in);
     if (in[1].shape[1] * s.groups != s.c) {
-      fail(fmt::format("the input has {} channels, the weight wants {}", s.c, in[1].shape[1] * s.groups), in);
+      fail(fmt::format("the input has {} channels, the weight wants {}", s.c,
+                       in[1].shape[1] * s.groups),
+           in);
     }
-    if (s.h + 2 * s.pad_h < s.dilation_h * (s.r - 1) + 1 || s.w + 2 * s.pad_w < s.dilation_w * (s.s - 1) + 1) {
+    if (s.h + 2 * s.pad_h < s.dilation_h * (s.r - 1) + 1 ||
+        s.w + 2 * s.pad_w < s.dilation_w * (s.s - 1) + 1) {
       fail("the kernel is larger than the image", in, "pad the image, or use a smaller kernel");
     }
     return {{in[0].dtype, {s.n, s.k, s.out_h(), s.out_w()}, per_shard}};
   }
 
-  ConvOp with(ConvKind k, std::int64_t h = 0, std::int64_t w = 0) const { return {k, options, h, w}; }
+  ConvOp with(ConvKind k, std::int64_t h = 0, std::int64_t w = 0) const {
+    return {k, options, h, w};
+  }
   ConvOp input_gradient(const Shape& x) const { return with(ConvKind::input_gradient, x[2], x[3]); }
-  ConvOp weight_gradient(const Shape& w) const { return with(ConvKind::weight_gradient, w[2], w[3]); }
+  ConvOp weight_gradient(const Shape& w) const {
+    return with(ConvKind::weight_gradient, w[2], w[3]);
+  }
 
   Values vjp(ValueSpan in, ValueSpan, ValueSpan cotangent) const override {
     const Value &a = in[0], &b = in[1], h = cast(cotangent[0], a.dtype());
     // Cotangents of bfloat16 values are kept in float32, as everywhere.
-    const auto exact = [](const Value& v) { return v.dtype() == DType::bfloat16 ? cast(v, DType::float32) : v; };
+    const auto exact = [](const Value& v) {
+      return v.dtype() == DType::bfloat16 ? cast(v, DType::float32) : v;
+    };
     switch (kind) {
       case ConvKind::forward:  // x, w
-        return {exact(apply(input_gradient(a.shape()), {h, b})), exact(apply(weight_gradient(b.shape()), {a, h}))};
+        return {exact(apply(input_gradient(a.shape()), {h, b})),
+                exact(apply(weight_gradient(b.shape()), {a, h}))};
       case ConvKind::input_gradient:  // g, w
-        return {exact(apply(with(ConvKind::forward), {h, b})), exact(apply(weight_gradient(b.shape()), {h, a}))};
+        return {exact(apply(with(ConvKind::forward), {h, b})),
+                exact(apply(weight_gradient(b.shape()), {h, a}))};
       default:  // x, g
-        return {exact(apply(input_gradient(a.shape()), {b, h})), exact(apply(with(ConvKind::forward), {a, h}))};
+        return {exact(apply(input_gradient(a.shape()), {b, h})),
+                exact(apply(with(ConvKind::forward), {a, h}))};
     }
   }
   Values jvp(ValueSpan in, ValueSpan, ValueSpan tangent) const override {
@@ -104,7 +122,8 @@ struct ConvOp final : OpBase<ConvOp> {
   }
   double flops(std::span<const Type> in, std::span<const Type>) const override {
     const auto s = shape(in);
-    return 2.0 * static_cast<double>(s.n * s.k * s.out_h() * s.out_w() * (s.c / s.groups) * s.r * s.s);
+    return 2.0 *
+           static_cast<double>(s.n * s.k * s.out_h() * s.out_w() * (s.c / s.groups) * s.r * s.s);
   }
 };
 

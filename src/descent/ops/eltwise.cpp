@@ -48,7 +48,9 @@ kernels::TileProgram program(Eltwise code, std::span<const Type> in, const Type&
   return {out.shape, std::move(inputs), {instruction}, {static_cast<int>(in.size())}};
 }
 
-Value mask(Eltwise code, const Value& a, const Value& b) { return cast(apply(EltwiseOp(code), {a, b}), DType::boolean); }
+Value mask(Eltwise code, const Value& a, const Value& b) {
+  return cast(apply(EltwiseOp(code), {a, b}), DType::boolean);
+}
 
 }  // namespace
 
@@ -57,7 +59,9 @@ std::vector<Type> EltwiseOp::infer(std::span<const Type> in) const {
   for (const auto& t : in) {
     if (t.dtype != in[0].dtype) fail("the types of the operands differ", in, "cast() one of them");
     const auto shape = broadcast(out.shape, t.shape);
-    if (!shape) fail("the shapes do not broadcast", in, "extents must be equal, or 1, counted from the right");
+    if (!shape)
+      fail("the shapes do not broadcast", in,
+           "extents must be equal, or 1, counted from the right");
     out.shape = *shape;
   }
   if (kernels::eltwise_kernel(code, out.dtype) == nullptr) {
@@ -101,7 +105,8 @@ Kernel EltwiseOp::bind(const Binding& b) const {
     const auto* r = b.in.size() > 2 ? b.in[2] : nullptr;
     return whole([f, p, q, r, o = b.out[0], size] { f(p, q, r, o, size); });
   }
-  return whole([p = program(code, b.in_types, b.out_types[0]), in = b.in, out = b.out, scratch = b.scratch, size] {
+  return whole([p = program(code, b.in_types, b.out_types[0]), in = b.in, out = b.out,
+                scratch = b.scratch, size] {
     const void* inputs[3] = {};
     for (std::size_t i = 0; i < in.size(); ++i) inputs[i] = in[i];
     void* outputs[1] = {out[0]};
@@ -110,7 +115,8 @@ Kernel EltwiseOp::bind(const Binding& b) const {
 }
 
 Values CastOp::vjp(ValueSpan in, ValueSpan, ValueSpan cotangent) const {
-  // The cotangent of a bfloat16 value is kept in float32: rounding it would cost the gradient digits.
+  // The cotangent of a bfloat16 value is kept in float32: rounding it would cost the gradient
+  // digits.
   const DType from = in[0].dtype();
   if (!is_floating(from) || !is_floating(to)) return {Value()};
   return {from == DType::bfloat16 ? cotangent[0] : descent::cast(cotangent[0], from)};
@@ -123,28 +129,35 @@ Values CastOp::jvp(ValueSpan in, ValueSpan, ValueSpan tangent) const {
 
 Kernel CastOp::bind(const Binding& b) const {
   const auto f = kernels::cast_kernel(b.in_types[0].dtype, to);
-  return whole([f, in = b.in[0], out = b.out[0], n = b.out_types[0].shape.size()] { f(in, out, n); });
+  return whole(
+      [f, in = b.in[0], out = b.out[0], n = b.out_types[0].shape.size()] { f(in, out, n); });
 }
 
 #define ELTWISE1(name, kernel, dx) \
   Value name(const Value& x) { return apply(EltwiseOp(Eltwise::name), {x}); }
 #define NUMERIC1(name, kernel, dx) ELTWISE1(name, kernel, dx)
-#define ELTWISE2(name, kernel, da, db)                                                                  \
-  Value name(const Value& a, const Value& b) { return apply(EltwiseOp(Eltwise::name), {a, b}); }        \
-  Value name(const Value& a, double b) { return name(a, scalar(b, a.dtype())); }                        \
+#define ELTWISE2(name, kernel, da, db)                                                           \
+  Value name(const Value& a, const Value& b) { return apply(EltwiseOp(Eltwise::name), {a, b}); } \
+  Value name(const Value& a, double b) { return name(a, scalar(b, a.dtype())); }                 \
   Value name(double a, const Value& b) { return name(scalar(a, b.dtype()), b); }
 #define NUMERIC2(name, kernel, da, db) ELTWISE2(name, kernel, da, db)
-#define NUMERIC3(name, kernel, dm, da, db) \
-  Value name(const Value& m, const Value& a, const Value& b) { return apply(EltwiseOp(Eltwise::name), {m, a, b}); }
+#define NUMERIC3(name, kernel, dm, da, db)                     \
+  Value name(const Value& m, const Value& a, const Value& b) { \
+    return apply(EltwiseOp(Eltwise::name), {m, a, b});         \
+  }
 #include "descent/kernels/eltwise_table.h"
 
 Value less(const Value& a, const Value& b) { return mask(Eltwise::less_mask, a, b); }
 Value less_equal(const Value& a, const Value& b) { return mask(Eltwise::less_equal_mask, a, b); }
 Value greater(const Value& a, const Value& b) { return mask(Eltwise::greater_mask, a, b); }
-Value greater_equal(const Value& a, const Value& b) { return mask(Eltwise::greater_equal_mask, a, b); }
+Value greater_equal(const Value& a, const Value& b) {
+  return mask(Eltwise::greater_equal_mask, a, b);
+}
 Value equal(const Value& a, const Value& b) { return mask(Eltwise::equal_mask, a, b); }
 Value not_equal(const Value& a, const Value& b) { return mask(Eltwise::not_equal_mask, a, b); }
-Value where(const Value& condition, const Value& a, const Value& b) { return select(cast(condition, a.dtype()), a, b); }
+Value where(const Value& condition, const Value& a, const Value& b) {
+  return select(cast(condition, a.dtype()), a, b);
+}
 
 Value cast(const Value& x, DType to) { return x.dtype() == to ? x : apply(CastOp(to), {x}); }
 Value clamp(const Value& x, double low, double high) { return minimum(maximum(x, low), high); }

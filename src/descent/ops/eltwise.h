@@ -24,7 +24,9 @@ struct CastOp final : OpBase<CastOp> {
   bool operator==(const CastOp&) const = default;
   std::string_view name() const override { return "cast"; }
   std::string attributes() const override { return std::string(name_of(to)); }
-  std::vector<Type> infer(std::span<const Type> in) const override { return {{to, in[0].shape, in[0].per_shard}}; }
+  std::vector<Type> infer(std::span<const Type> in) const override {
+    return {{to, in[0].shape, in[0].per_shard}};
+  }
   Values vjp(ValueSpan in, ValueSpan out, ValueSpan cotangent) const override;
   Values jvp(ValueSpan in, ValueSpan out, ValueSpan tangent) const override;
   Kernel bind(const Binding& b) const override;

@@ -13,8 +13,10 @@ namespace {
 void check_range(const std::int64_t* index, std::int64_t n, std::int64_t limit, const char* what) {
   for (std::int64_t i = 0; i < n; ++i) {
     if (index[i] >= 0 && index[i] < limit) continue;
-    throw Error(ErrorKind::data, fmt::format("{}: index {} at position {} is not in 0..{}", what, index[i], i, limit - 1), "",
-                "class labels count from 0, and must be fewer than the model's outputs");
+    throw Error(
+        ErrorKind::data,
+        fmt::format("{}: index {} at position {} is not in 0..{}", what, index[i], i, limit - 1),
+        "", "class labels count from 0, and must be fewer than the model's outputs");
   }
 }
 
@@ -24,7 +26,8 @@ struct GatherOp final : OpBase<GatherOp> {
   bool operator==(const GatherOp&) const = default;
   std::string_view name() const override { return "gather"; }
   std::vector<Type> infer(std::span<const Type> in) const override {
-    if (in[0].shape.rank() < 1 || in[1].dtype != DType::int64) fail("wants a table of rows and int64 indices", in);
+    if (in[0].shape.rank() < 1 || in[1].dtype != DType::int64)
+      fail("wants a table of rows and int64 indices", in);
     Shape s = in[1].shape;
     for (int i = 1; i < in[0].shape.rank(); ++i) s.push_back(in[0].shape[i]);
     return {{in[0].dtype, s, any_per_shard(in)}};
@@ -36,9 +39,9 @@ struct GatherOp final : OpBase<GatherOp> {
     return {tangent[0] ? gather(tangent[0], in[1]) : Value()};
   }
   Kernel bind(const Binding& b) const override {
-    return whole([table = b.in[0], index = reinterpret_cast<const std::int64_t*>(b.in[1]), o = b.out[0],
-                  n = b.in_types[1].shape.size(), rows = b.in_types[0].shape[0], row = row_size(b.in_types[0].shape),
-                  t = b.out_types[0].dtype] {
+    return whole([table = b.in[0], index = reinterpret_cast<const std::int64_t*>(b.in[1]),
+                  o = b.out[0], n = b.in_types[1].shape.size(), rows = b.in_types[0].shape[0],
+                  row = row_size(b.in_types[0].shape), t = b.out_types[0].dtype] {
       check_range(index, n, rows, "gather");
       kernels::gather_rows(table, index, o, n, row, t);
     });
@@ -53,12 +56,15 @@ struct ScatterAddOp final : OpBase<ScatterAddOp> {
   std::string attributes() const override { return fmt::format("{} rows", rows); }
   std::vector<Type> infer(std::span<const Type> in) const override {
     const int lead = in[1].shape.rank();
-    if (in[0].shape.rank() < lead || in[1].dtype != DType::int64) fail("wants rows and their int64 indices", in);
+    if (in[0].shape.rank() < lead || in[1].dtype != DType::int64)
+      fail("wants rows and their int64 indices", in);
     Shape s{rows};
     for (int i = lead; i < in[0].shape.rank(); ++i) s.push_back(in[0].shape[i]);
     return {{in[0].dtype, s, any_per_shard(in)}};
   }
-  Values vjp(ValueSpan in, ValueSpan, ValueSpan g) const override { return {gather(g[0], in[1]), Value()}; }
+  Values vjp(ValueSpan in, ValueSpan, ValueSpan g) const override {
+    return {gather(g[0], in[1]), Value()};
+  }
   Values jvp(ValueSpan in, ValueSpan, ValueSpan tangent) const override {
     return {tangent[0] ? scatter_add(tangent[0], in[1], rows) : Value()};
   }
@@ -94,8 +100,9 @@ struct OneHotOp final : NoGradientOp<OneHotOp> {
     return {{dtype, s, in[0].per_shard}};
   }
   Kernel bind(const Binding& b) const override {
-    return whole([index = reinterpret_cast<const std::int64_t*>(b.in[0]), o = b.out[0], n = b.in_types[0].shape.size(),
-                  c = classes, t = dtype, bytes = b.out_types[0].bytes()] {
+    return whole([index = reinterpret_cast<const std::int64_t*>(b.in[0]), o = b.out[0],
+                  n = b.in_types[0].shape.size(), c = classes, t = dtype,
+                  bytes = b.out_types[0].bytes()] {
       check_range(index, n, c, "one_hot");
       std::memset(o, 0, bytes);
       dispatch(t, [&](auto zero) {
@@ -111,8 +118,12 @@ struct OneHotOp final : NoGradientOp<OneHotOp> {
 }  // namespace
 
 Value gather(const Value& table, const Value& index) { return apply(GatherOp(), {table, index}); }
-Value scatter_add(const Value& g, const Value& index, std::int64_t rows) { return apply(ScatterAddOp(rows), {g, index}); }
-Value one_hot(const Value& index, std::int64_t classes, DType dtype) { return apply(OneHotOp(classes, dtype), {index}); }
+Value scatter_add(const Value& g, const Value& index, std::int64_t rows) {
+  return apply(ScatterAddOp(rows), {g, index});
+}
+Value one_hot(const Value& index, std::int64_t classes, DType dtype) {
+  return apply(OneHotOp(classes, dtype), {index});
+}
 
 Value iota(std::int64_t n, DType dtype) {
   Array a(dtype, {n});

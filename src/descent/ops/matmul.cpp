@@ -17,7 +17,8 @@ struct MatmulOp final : OpBase<MatmulOp> {
   bool operator==(const MatmulOp&) const = default;
   std::string_view name() const override { return "matmul"; }
   std::string attributes() const override {
-    return fmt::format("{}{}{}", transpose_a ? "a^T" : "", transpose_a && transpose_b ? ", " : "", transpose_b ? "b^T" : "");
+    return fmt::format("{}{}{}", transpose_a ? "a^T" : "", transpose_a && transpose_b ? ", " : "",
+                       transpose_b ? "b^T" : "");
   }
 
   kernels::MatmulShape shape(std::span<const Type> in) const {
@@ -39,8 +40,10 @@ struct MatmulOp final : OpBase<MatmulOp> {
 
   std::vector<Type> infer(std::span<const Type> in) const override {
     const auto &a = in[0].shape, &b = in[1].shape;
-    if (a.rank() < 2 || b.rank() < 2) fail("wants matrices", in, "reshape vectors to one row or one column");
-    if (in[0].dtype != in[1].dtype || !is_floating(in[0].dtype)) fail("wants two operands of one floating type", in, "cast() one of them");
+    if (a.rank() < 2 || b.rank() < 2)
+      fail("wants matrices", in, "reshape vectors to one row or one column");
+    if (in[0].dtype != in[1].dtype || !is_floating(in[0].dtype))
+      fail("wants two operands of one floating type", in, "cast() one of them");
     const auto s = shape(in);
     if (s.k != b[transpose_b ? -1 : -2]) {
       fail(fmt::format("inner extents differ: {} and {}", s.k, b[transpose_b ? -1 : -2]), in);
@@ -62,8 +65,10 @@ struct MatmulOp final : OpBase<MatmulOp> {
     const Value& a = in[0];
     const Value& b = in[1];
     const Value g = cast(cotangent[0], a.dtype());
-    const Value da = transpose_a ? matmul(b, g, transpose_b, true) : matmul(g, b, false, !transpose_b);
-    const Value db = transpose_b ? matmul(g, a, true, transpose_a) : matmul(a, g, !transpose_a, false);
+    const Value da =
+        transpose_a ? matmul(b, g, transpose_b, true) : matmul(g, b, false, !transpose_b);
+    const Value db =
+        transpose_b ? matmul(g, a, true, transpose_a) : matmul(a, g, !transpose_a, false);
     return {sum_to(da, a.shape()), sum_to(db, b.shape())};
   }
   Values jvp(ValueSpan in, ValueSpan, ValueSpan tangent) const override {

@@ -14,17 +14,21 @@ namespace {
 using kernels::PoolShape;
 
 PoolShape pool_shape(const Shape& image, const Pool2dOptions& o) {
-  return {image[0], image[1], image[2], image[3], o.kernel_h, o.kernel_w, o.stride_h, o.stride_w, o.pad_h, o.pad_w};
+  return {image[0],   image[1],   image[2],   image[3], o.kernel_h,
+          o.kernel_w, o.stride_h, o.stride_w, o.pad_h,  o.pad_w};
 }
 
 std::string describe(const Pool2dOptions& o) {
-  return fmt::format("kernel {}x{}, stride {}x{}, padding {}x{}", o.kernel_h, o.kernel_w, o.stride_h, o.stride_w, o.pad_h, o.pad_w);
+  return fmt::format("kernel {}x{}, stride {}x{}, padding {}x{}", o.kernel_h, o.kernel_w,
+                     o.stride_h, o.stride_w, o.pad_h, o.pad_w);
 }
 
 template <class F>
 void floating(DType t, F&& f) {
-  if (t == DType::float64) f(double{});
-  else f(float{});
+  if (t == DType::float64)
+    f(double{});
+  else
+    f(float{});
 }
 
 // What the four operations share; `image` is the extent of the pooled image [n, c, h, w].
@@ -35,13 +39,17 @@ struct PoolOp : OpBase<Derived> {
   std::string attributes() const override { return describe(options); }
   Shape pooled(std::span<const Type> in) const {
     const auto& x = in[0];
-    if (x.shape.rank() != 4) this->fail("wants [rows, channels, height, width]", in, "reshape flat rows to images first");
-    if (x.dtype != DType::float32 && x.dtype != DType::float64) this->fail("wants float32 or float64", in, "cast() it");
+    if (x.shape.rank() != 4)
+      this->fail("wants [rows, channels, height, width]", in, "reshape flat rows to images first");
+    if (x.dtype != DType::float32 && x.dtype != DType::float64)
+      this->fail("wants float32 or float64", in, "cast() it");
     const auto p = pool_shape(x.shape, options);
-    if (p.r < 1 || p.s < 1 || p.stride_h < 1 || p.stride_w < 1 || 2 * p.pad_h > p.r || 2 * p.pad_w > p.s) {
+    if (p.r < 1 || p.s < 1 || p.stride_h < 1 || p.stride_w < 1 || 2 * p.pad_h > p.r ||
+        2 * p.pad_w > p.s) {
       this->fail("kernel and stride are at least 1, padding at most half the kernel", in);
     }
-    if (p.h + 2 * p.pad_h < p.r || p.w + 2 * p.pad_w < p.s) this->fail("the kernel is larger than the image", in, "use a smaller kernel");
+    if (p.h + 2 * p.pad_h < p.r || p.w + 2 * p.pad_w < p.s)
+      this->fail("the kernel is larger than the image", in, "use a smaller kernel");
     return {p.n, p.c, p.out_h(), p.out_w()};
   }
 };
@@ -50,14 +58,20 @@ struct PoolGatherOp final : PoolOp<PoolGatherOp> {  // x, index -> [n, c, oh, ow
   using PoolOp::PoolOp;
   bool operator==(const PoolGatherOp& o) const { return options == o.options; }
   std::string_view name() const override { return "pool_gather"; }
-  std::vector<Type> infer(std::span<const Type> in) const override { return {{in[0].dtype, pooled(in), any_per_shard(in)}}; }
+  std::vector<Type> infer(std::span<const Type> in) const override {
+    return {{in[0].dtype, pooled(in), any_per_shard(in)}};
+  }
   Values vjp(ValueSpan in, ValueSpan, ValueSpan g) const override;
-  Values jvp(ValueSpan in, ValueSpan, ValueSpan t) const override { return {t[0] ? apply(*this, {t[0], in[1]}) : Value()}; }
+  Values jvp(ValueSpan in, ValueSpan, ValueSpan t) const override {
+    return {t[0] ? apply(*this, {t[0], in[1]}) : Value()};
+  }
   Kernel bind(const Binding& b) const override {
-    return whole([p = pool_shape(b.in_types[0].shape, options), x = b.in[0], index = b.in[1], o = b.out[0], t = b.in_types[0].dtype] {
+    return whole([p = pool_shape(b.in_types[0].shape, options), x = b.in[0], index = b.in[1],
+                  o = b.out[0], t = b.in_types[0].dtype] {
       floating(t, [&](auto zero) {
         using T = decltype(zero);
-        kernels::pool_gather(p, reinterpret_cast<const T*>(x), reinterpret_cast<const std::int32_t*>(index), reinterpret_cast<T*>(o));
+        kernels::pool_gather(p, reinterpret_cast<const T*>(x),
+                             reinterpret_cast<const std::int32_t*>(index), reinterpret_cast<T*>(o));
       });
     });
   }
@@ -68,16 +82,24 @@ struct PoolScatterOp final : PoolOp<PoolScatterOp> {  // g, index -> [n, c, h, w
   Shape image;
   bool operator==(const PoolScatterOp& o) const { return options == o.options && image == o.image; }
   std::string_view name() const override { return "pool_scatter"; }
-  std::vector<Type> infer(std::span<const Type> in) const override { return {{in[0].dtype, image, any_per_shard(in)}}; }
-  Values vjp(ValueSpan in, ValueSpan, ValueSpan g) const override { return {apply(PoolGatherOp(options), {g[0], in[1]}), Value()}; }
-  Values jvp(ValueSpan in, ValueSpan, ValueSpan t) const override { return {t[0] ? apply(*this, {t[0], in[1]}) : Value()}; }
+  std::vector<Type> infer(std::span<const Type> in) const override {
+    return {{in[0].dtype, image, any_per_shard(in)}};
+  }
+  Values vjp(ValueSpan in, ValueSpan, ValueSpan g) const override {
+    return {apply(PoolGatherOp(options), {g[0], in[1]}), Value()};
+  }
+  Values jvp(ValueSpan in, ValueSpan, ValueSpan t) const override {
+    return {t[0] ? apply(*this, {t[0], in[1]}) : Value()};
+  }
   Kernel bind(const Binding& b) const override {
-    return whole([p = pool_shape(image, options), g = b.in[0], index = b.in[1], o = b.out[0], t = b.in_types[0].dtype,
-                  bytes = b.out_types[0].bytes()] {
+    return whole([p = pool_shape(image, options), g = b.in[0], index = b.in[1], o = b.out[0],
+                  t = b.in_types[0].dtype, bytes = b.out_types[0].bytes()] {
       std::memset(o, 0, bytes);
       floating(t, [&](auto zero) {
         using T = decltype(zero);
-        kernels::pool_scatter(p, reinterpret_cast<const T*>(g), reinterpret_cast<const std::int32_t*>(index), reinterpret_cast<T*>(o));
+        kernels::pool_scatter(p, reinterpret_cast<const T*>(g),
+                              reinterpret_cast<const std::int32_t*>(index),
+                              reinterpret_cast<T*>(o));
       });
     });
   }
@@ -102,10 +124,12 @@ struct MaxPoolOp final : PoolOp<MaxPoolOp> {  // x -> maximum, position
     return {apply(PoolGatherOp(options), {t[0], out[1]}), Value()};
   }
   Kernel bind(const Binding& b) const override {
-    return whole([p = pool_shape(b.in_types[0].shape, options), x = b.in[0], o = b.out[0], index = b.out[1], t = b.in_types[0].dtype] {
+    return whole([p = pool_shape(b.in_types[0].shape, options), x = b.in[0], o = b.out[0],
+                  index = b.out[1], t = b.in_types[0].dtype] {
       floating(t, [&](auto zero) {
         using T = decltype(zero);
-        kernels::max_pool(p, reinterpret_cast<const T*>(x), reinterpret_cast<T*>(o), reinterpret_cast<std::int32_t*>(index));
+        kernels::max_pool(p, reinterpret_cast<const T*>(x), reinterpret_cast<T*>(o),
+                          reinterpret_cast<std::int32_t*>(index));
       });
     });
   }
@@ -116,11 +140,14 @@ struct AvgPoolOp final : PoolOp<AvgPoolOp> {
   using PoolOp::PoolOp;
   bool operator==(const AvgPoolOp& o) const { return options == o.options; }
   std::string_view name() const override { return "avg_pool2d"; }
-  std::vector<Type> infer(std::span<const Type> in) const override { return {{in[0].dtype, pooled(in), in[0].per_shard}}; }
+  std::vector<Type> infer(std::span<const Type> in) const override {
+    return {{in[0].dtype, pooled(in), in[0].per_shard}};
+  }
   Values vjp(ValueSpan in, ValueSpan, ValueSpan g) const override;
   Values jvp(ValueSpan, ValueSpan, ValueSpan t) const override { return {apply(*this, {t[0]})}; }
   Kernel bind(const Binding& b) const override {
-    return whole([p = pool_shape(b.in_types[0].shape, options), x = b.in[0], o = b.out[0], t = b.in_types[0].dtype] {
+    return whole([p = pool_shape(b.in_types[0].shape, options), x = b.in[0], o = b.out[0],
+                  t = b.in_types[0].dtype] {
       floating(t, [&](auto zero) {
         using T = decltype(zero);
         kernels::average_pool(p, reinterpret_cast<const T*>(x), reinterpret_cast<T*>(o));
@@ -132,13 +159,20 @@ struct AvgPoolOp final : PoolOp<AvgPoolOp> {
 struct AvgPoolGradientOp final : PoolOp<AvgPoolGradientOp> {
   AvgPoolGradientOp(Pool2dOptions o, Shape i) : PoolOp(o), image(std::move(i)) {}
   Shape image;
-  bool operator==(const AvgPoolGradientOp& o) const { return options == o.options && image == o.image; }
+  bool operator==(const AvgPoolGradientOp& o) const {
+    return options == o.options && image == o.image;
+  }
   std::string_view name() const override { return "avg_pool2d_gradient"; }
-  std::vector<Type> infer(std::span<const Type> in) const override { return {{in[0].dtype, image, in[0].per_shard}}; }
-  Values vjp(ValueSpan, ValueSpan, ValueSpan g) const override { return {apply(AvgPoolOp(options), {g[0]})}; }
+  std::vector<Type> infer(std::span<const Type> in) const override {
+    return {{in[0].dtype, image, in[0].per_shard}};
+  }
+  Values vjp(ValueSpan, ValueSpan, ValueSpan g) const override {
+    return {apply(AvgPoolOp(options), {g[0]})};
+  }
   Values jvp(ValueSpan, ValueSpan, ValueSpan t) const override { return {apply(*this, {t[0]})}; }
   Kernel bind(const Binding& b) const override {
-    return whole([p = pool_shape(image, options), g = b.in[0], o = b.out[0], t = b.in_types[0].dtype, bytes = b.out_types[0].bytes()] {
+    return whole([p = pool_shape(image, options), g = b.in[0], o = b.out[0],
+                  t = b.in_types[0].dtype, bytes = b.out_types[0].bytes()] {
       std::memset(o, 0, bytes);
       floating(t, [&](auto zero) {
         using T = decltype(zero);
@@ -154,7 +188,11 @@ Values AvgPoolOp::vjp(ValueSpan in, ValueSpan, ValueSpan g) const {
 
 }  // namespace
 
-Value max_pool2d(const Value& x, const Pool2dOptions& options) { return apply(MaxPoolOp(options), {x}); }
-Value avg_pool2d(const Value& x, const Pool2dOptions& options) { return apply(AvgPoolOp(options), {x}); }
+Value max_pool2d(const Value& x, const Pool2dOptions& options) {
+  return apply(MaxPoolOp(options), {x});
+}
+Value avg_pool2d(const Value& x, const Pool2dOptions& options) {
+  return apply(AvgPoolOp(options), {x});
+}
 
 }  // namespace descent

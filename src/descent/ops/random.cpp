@@ -21,17 +21,19 @@ struct RandomUniformOp final : OpBase<RandomUniformOp> {
   std::string_view name() const override { return "random_uniform"; }
   std::string attributes() const override { return fmt::format("stream {:x}", stream); }
   std::vector<Type> infer(std::span<const Type> in) const override {
-    if (in[0].dtype != DType::int64 || in[0].shape.size() != 1) fail("wants an int64 scalar as its key", in);
-    if (type.dtype != DType::float32 && type.dtype != DType::float64) fail("draws float32 or float64", in);
+    if (in[0].dtype != DType::int64 || in[0].shape.size() != 1)
+      fail("wants an int64 scalar as its key", in);
+    if (type.dtype != DType::float32 && type.dtype != DType::float64)
+      fail("draws float32 or float64", in);
     return {type};
   }
   Values vjp(ValueSpan, ValueSpan, ValueSpan) const override { return {Value()}; }
   Values jvp(ValueSpan, ValueSpan, ValueSpan) const override { return {Value()}; }
   Kernel bind(const Binding& b) const override {
     const auto n = type.shape.size();
-    return whole([key = reinterpret_cast<const std::uint64_t*>(b.in[0]), s = stream, first = b.shard * n, n, o = b.out[0], t = type.dtype] {
-      kernels::random_uniform(*key, s, first, n, o, t);
-    });
+    return whole([key = reinterpret_cast<const std::uint64_t*>(b.in[0]), s = stream,
+                  first = b.shard * n, n, o = b.out[0],
+                  t = type.dtype] { kernels::random_uniform(*key, s, first, n, o, t); });
   }
 };
 
@@ -54,7 +56,8 @@ Value random_normal(const Value& key, const Type& type, std::uint64_t stream) {
 
 Value dropout(const Value& x, const Value& key, double rate, std::uint64_t stream) {
   if (!(rate >= 0 && rate < 1)) {
-    throw Error(ErrorKind::usage, fmt::format("dropout rate {} is not in [0, 1)", rate), NameScope::current());
+    throw Error(ErrorKind::usage, fmt::format("dropout rate {} is not in [0, 1)", rate),
+                NameScope::current());
   }
   if (rate == 0) return x;
   const Value u = apply(RandomUniformOp(x.type(), stream_of(stream, 3)), {key});

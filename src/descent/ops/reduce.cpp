@@ -1,10 +1,11 @@
 // Reductions: one operation over a contiguous range of axes; others are done in steps.
+#include "descent/kernels/reduce.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "descent/ir/op.h"
-#include "descent/kernels/reduce.h"
 #include "descent/ops/ops.h"
 
 namespace descent {
@@ -21,8 +22,10 @@ std::int64_t extent(const Shape& s, int from, int to) {
 Shape without_axes(const Shape& s, int first, int last, bool keep) {
   Shape out;
   for (int i = 0; i < s.rank(); ++i) {
-    if (i < first || i >= last) out.push_back(s[i]);
-    else if (keep) out.push_back(1);
+    if (i < first || i >= last)
+      out.push_back(s[i]);
+    else if (keep)
+      out.push_back(1);
   }
   return out;
 }
@@ -37,12 +40,15 @@ struct ReduceOp final : OpBase<ReduceOp> {
   std::string_view name() const override {
     return kind == Reduction::sum ? "sum" : kind == Reduction::max ? "max" : "min";
   }
-  std::string attributes() const override { return fmt::format("axes {}..{}{}", first, last - 1, keep ? ", keep" : ""); }
+  std::string attributes() const override {
+    return fmt::format("axes {}..{}{}", first, last - 1, keep ? ", keep" : "");
+  }
   std::vector<Type> infer(std::span<const Type> in) const override {
     if (kernels::reduce_kernel(kind, in[0].dtype) == nullptr) {
       fail(fmt::format("not defined for {}", name_of(in[0].dtype)), in, "cast() to float32 first");
     }
-    if (kind != Reduction::sum && extent(in[0].shape, first, last) == 0) fail("nothing to reduce over", in);
+    if (kind != Reduction::sum && extent(in[0].shape, first, last) == 0)
+      fail("nothing to reduce over", in);
     return {{in[0].dtype, without_axes(in[0].shape, first, last, keep), in[0].per_shard}};
   }
   Value widened(const Value& reduced, const Value& x) const {
@@ -69,7 +75,8 @@ struct ReduceOp final : OpBase<ReduceOp> {
   Kernel bind(const Binding& b) const override {
     const auto& s = b.in_types[0].shape;
     const auto f = kernels::reduce_kernel(kind, b.in_types[0].dtype);
-    return whole([f, x = b.in[0], o = b.out[0], outer = extent(s, 0, first), n = extent(s, first, last),
+    return whole([f, x = b.in[0], o = b.out[0], outer = extent(s, 0, first),
+                  n = extent(s, first, last),
                   inner = extent(s, last, s.rank())] { f(x, o, outer, n, inner); });
   }
   double flops(std::span<const Type> in, std::span<const Type>) const override {
@@ -90,15 +97,17 @@ struct ArgMaxOp final : OpBase<ArgMaxOp> {
   Values jvp(ValueSpan, ValueSpan, ValueSpan) const override { return {Value()}; }
   Kernel bind(const Binding& b) const override {
     const auto& s = b.in_types[0].shape;
-    return whole([x = b.in[0], o = reinterpret_cast<std::int64_t*>(b.out[0]), outer = extent(s, 0, axis), n = s[axis],
-                  inner = extent(s, axis + 1, s.rank()), t = b.in_types[0].dtype] { kernels::arg_max(x, o, outer, n, inner, t); });
+    return whole([x = b.in[0], o = reinterpret_cast<std::int64_t*>(b.out[0]),
+                  outer = extent(s, 0, axis), n = s[axis], inner = extent(s, axis + 1, s.rank()),
+                  t = b.in_types[0].dtype] { kernels::arg_max(x, o, outer, n, inner, t); });
   }
 };
 
 int axis_of(const Value& x, int axis, const char* name) {
   const int a = axis < 0 ? axis + x.rank() : axis;
   if (a >= 0 && a < x.rank()) return a;
-  throw Error(ErrorKind::usage, fmt::format("{}({}): there is no axis {}", name, to_string(x.type()), axis),
+  throw Error(ErrorKind::usage,
+              fmt::format("{}({}): there is no axis {}", name, to_string(x.type()), axis),
               NameScope::current(), fmt::format("axes go from 0 to {}", x.rank() - 1));
 }
 
@@ -120,13 +129,20 @@ Value reduce(Reduction kind, const Value& x, std::vector<int> axes, bool keep, c
 
 }  // namespace
 
-Value sum(const Value& x, std::vector<int> axes, bool keep) { return reduce(Reduction::sum, x, std::move(axes), keep, "sum"); }
-Value max(const Value& x, std::vector<int> axes, bool keep) { return reduce(Reduction::max, x, std::move(axes), keep, "max"); }
-Value min(const Value& x, std::vector<int> axes, bool keep) { return reduce(Reduction::min, x, std::move(axes), keep, "min"); }
+Value sum(const Value& x, std::vector<int> axes, bool keep) {
+  return reduce(Reduction::sum, x, std::move(axes), keep, "sum");
+}
+Value max(const Value& x, std::vector<int> axes, bool keep) {
+  return reduce(Reduction::max, x, std::move(axes), keep, "max");
+}
+Value min(const Value& x, std::vector<int> axes, bool keep) {
+  return reduce(Reduction::min, x, std::move(axes), keep, "min");
+}
 
 Value mean(const Value& x, std::vector<int> axes, bool keep) {
   const Value total = sum(x, std::move(axes), keep);
-  return total * (static_cast<double>(total.shape().size()) / static_cast<double>(x.shape().size()));
+  return total *
+         (static_cast<double>(total.shape().size()) / static_cast<double>(x.shape().size()));
 }
 
 Value logsumexp(const Value& x, int axis, bool keep) {

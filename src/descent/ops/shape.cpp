@@ -22,8 +22,10 @@ struct LinearOp : OpBase<Derived> {
 };
 
 Kernel copy_strided(const Binding& b, std::vector<std::int64_t> strides, std::int64_t offset) {
-  return whole([x = b.in[0], o = b.out[0], shape = b.out_types[0].shape, strides = std::move(strides), offset,
-                size = size_of(b.out_types[0].dtype)] { kernels::strided_copy(x, o, shape, strides, offset, size); });
+  return whole([x = b.in[0], o = b.out[0], shape = b.out_types[0].shape,
+                strides = std::move(strides), offset, size = size_of(b.out_types[0].dtype)] {
+    kernels::strided_copy(x, o, shape, strides, offset, size);
+  });
 }
 
 struct ReshapeOp final : LinearOp<ReshapeOp> {
@@ -34,14 +36,19 @@ struct ReshapeOp final : LinearOp<ReshapeOp> {
   std::string attributes() const override { return to_string(shape); }
   std::vector<Type> infer(std::span<const Type> in) const override {
     if (in[0].shape.size() != shape.size()) {
-      this->fail(fmt::format("{} elements do not make {}", in[0].shape.size(), to_string(shape)), in);
+      this->fail(fmt::format("{} elements do not make {}", in[0].shape.size(), to_string(shape)),
+                 in);
     }
     return {{in[0].dtype, shape, in[0].per_shard}};
   }
-  Values vjp(ValueSpan in, ValueSpan, ValueSpan g) const override { return {reshape(g[0], in[0].shape())}; }
+  Values vjp(ValueSpan in, ValueSpan, ValueSpan g) const override {
+    return {reshape(g[0], in[0].shape())};
+  }
   std::optional<std::int64_t> view(std::span<const Type>) const override { return 0; }
   Kernel bind(const Binding& b) const override {
-    return whole([x = b.in[0], o = b.out[0], n = b.out_types[0].bytes()] { if (o != x) std::memcpy(o, x, n); });
+    return whole([x = b.in[0], o = b.out[0], n = b.out_types[0].bytes()] {
+      if (o != x) std::memcpy(o, x, n);
+    });
   }
 };
 
@@ -65,7 +72,8 @@ struct TransposeOp final : LinearOp<TransposeOp> {
   }
   Values vjp(ValueSpan, ValueSpan, ValueSpan g) const override {
     std::vector<int> inverse(axes.size());
-    for (std::size_t i = 0; i < axes.size(); ++i) inverse[static_cast<std::size_t>(axes[i])] = static_cast<int>(i);
+    for (std::size_t i = 0; i < axes.size(); ++i)
+      inverse[static_cast<std::size_t>(axes[i])] = static_cast<int>(i);
     return {transpose(g[0], inverse)};
   }
   Kernel bind(const Binding& b) const override {
@@ -84,17 +92,21 @@ struct BroadcastOp final : LinearOp<BroadcastOp> {
   std::string attributes() const override { return to_string(shape); }
   std::vector<Type> infer(std::span<const Type> in) const override {
     const auto common = broadcast(in[0].shape, shape);
-    if (!common || !(*common == shape)) this->fail(fmt::format("does not broadcast to {}", to_string(shape)), in);
+    if (!common || !(*common == shape))
+      this->fail(fmt::format("does not broadcast to {}", to_string(shape)), in);
     return {{in[0].dtype, shape, in[0].per_shard}};
   }
-  Values vjp(ValueSpan in, ValueSpan, ValueSpan g) const override { return {sum_to(g[0], in[0].shape())}; }
+  Values vjp(ValueSpan in, ValueSpan, ValueSpan g) const override {
+    return {sum_to(g[0], in[0].shape())};
+  }
   Kernel bind(const Binding& b) const override {
     const auto& s = b.in_types[0].shape;
     const auto from = s.strides();
     const int extra = shape.rank() - s.rank();
     std::vector<std::int64_t> strides(static_cast<std::size_t>(shape.rank()), 0);
     for (int i = 0; i < s.rank(); ++i) {
-      if (s[i] != 1) strides[static_cast<std::size_t>(i + extra)] = from[static_cast<std::size_t>(i)];
+      if (s[i] != 1)
+        strides[static_cast<std::size_t>(i + extra)] = from[static_cast<std::size_t>(i)];
     }
     return copy_strided(b, std::move(strides), 0);
   }
@@ -102,13 +114,15 @@ struct BroadcastOp final : LinearOp<BroadcastOp> {
 
 // Elements begin, begin + step, ... of an axis: `count` of them.
 struct SliceOp final : LinearOp<SliceOp> {
-  SliceOp(int a, std::int64_t b, std::int64_t c, std::int64_t s) : axis(a), begin(b), count(c), step(s) {}
+  SliceOp(int a, std::int64_t b, std::int64_t c, std::int64_t s)
+      : axis(a), begin(b), count(c), step(s) {}
   int axis;
   std::int64_t begin, count, step;
   bool operator==(const SliceOp&) const = default;
   std::string_view name() const override { return "slice"; }
   std::string attributes() const override {
-    return fmt::format("axis {}, {} from {}{}", axis, count, begin, step == 1 ? "" : fmt::format(" by {}", step));
+    return fmt::format("axis {}, {} from {}{}", axis, count, begin,
+                       step == 1 ? "" : fmt::format(" by {}", step));
   }
   std::vector<Type> infer(std::span<const Type> in) const override {
     if (axis >= in[0].shape.rank() || begin < 0 || count < 0 || step < 1 ||
@@ -129,7 +143,8 @@ struct SliceOp final : LinearOp<SliceOp> {
     for (int i = 0; i < axis; ++i) {
       if (in[0].shape[i] != 1) return std::nullopt;
     }
-    return begin * in[0].shape.strides()[static_cast<std::size_t>(axis)] * static_cast<std::int64_t>(size_of(in[0].dtype));
+    return begin * in[0].shape.strides()[static_cast<std::size_t>(axis)] *
+           static_cast<std::int64_t>(size_of(in[0].dtype));
   }
   Kernel bind(const Binding& b) const override {
     auto strides = b.in_types[0].shape.strides();
@@ -140,14 +155,18 @@ struct SliceOp final : LinearOp<SliceOp> {
 };
 
 struct PadOp final : LinearOp<PadOp> {
-  PadOp(int a, std::int64_t b, std::int64_t c, std::int64_t s) : axis(a), before(b), after(c), step(s) {}
+  PadOp(int a, std::int64_t b, std::int64_t c, std::int64_t s)
+      : axis(a), before(b), after(c), step(s) {}
   int axis;
   std::int64_t before, after, step;
   bool operator==(const PadOp&) const = default;
   std::string_view name() const override { return "pad"; }
-  std::string attributes() const override { return fmt::format("axis {}, {} before, {} after, step {}", axis, before, after, step); }
+  std::string attributes() const override {
+    return fmt::format("axis {}, {} before, {} after, step {}", axis, before, after, step);
+  }
   std::vector<Type> infer(std::span<const Type> in) const override {
-    if (axis >= in[0].shape.rank() || before < 0 || after < 0 || step < 1) this->fail("negative padding", in);
+    if (axis >= in[0].shape.rank() || before < 0 || after < 0 || step < 1)
+      this->fail("negative padding", in);
     Type out = in[0];
     const auto n = out.shape[axis];
     out.shape[axis] = before + (n == 0 ? 0 : (n - 1) * step + 1) + after;
@@ -160,8 +179,9 @@ struct PadOp final : LinearOp<PadOp> {
     auto strides = b.out_types[0].shape.strides();
     const auto offset = before * strides[static_cast<std::size_t>(axis)];
     strides[static_cast<std::size_t>(axis)] *= step;
-    return whole([x = b.in[0], o = b.out[0], bytes = b.out_types[0].bytes(), shape = b.in_types[0].shape,
-                  strides = std::move(strides), offset, size = size_of(b.in_types[0].dtype)] {
+    return whole([x = b.in[0], o = b.out[0], bytes = b.out_types[0].bytes(),
+                  shape = b.in_types[0].shape, strides = std::move(strides), offset,
+                  size = size_of(b.in_types[0].dtype)] {
       std::memset(o, 0, bytes);
       kernels::strided_store(x, o, shape, strides, offset, size);
     });
@@ -180,7 +200,8 @@ struct ConcatOp final : OpBase<ConcatOp> {
     std::int64_t total = 0;
     for (const auto& t : in) {
       Shape s = t.shape;
-      if (t.dtype != out.dtype || s.rank() != out.shape.rank() || axis >= s.rank()) fail("types or ranks differ", in);
+      if (t.dtype != out.dtype || s.rank() != out.shape.rank() || axis >= s.rank())
+        fail("types or ranks differ", in);
       total += s[axis];
       s[axis] = out.shape[axis];
       if (!(s == out.shape)) fail("extents differ on another axis", in);
@@ -199,11 +220,16 @@ struct ConcatOp final : OpBase<ConcatOp> {
   }
   Values jvp(ValueSpan in, ValueSpan, ValueSpan tangent) const override {
     Values parts;
-    for (std::size_t i = 0; i < in.size(); ++i) parts.push_back(tangent[i] ? tangent[i] : zeros_like(in[i]));
+    for (std::size_t i = 0; i < in.size(); ++i)
+      parts.push_back(tangent[i] ? tangent[i] : zeros_like(in[i]));
     return {apply(*this, std::move(parts))};
   }
   Kernel bind(const Binding& b) const override {
-    struct Part { const std::byte* x; Shape shape; std::int64_t offset; };
+    struct Part {
+      const std::byte* x;
+      Shape shape;
+      std::int64_t offset;
+    };
     std::vector<Part> parts;
     const auto strides = b.out_types[0].shape.strides();
     std::int64_t at = 0;
@@ -211,9 +237,11 @@ struct ConcatOp final : OpBase<ConcatOp> {
       parts.push_back({b.in[i], b.in_types[i].shape, at * strides[static_cast<std::size_t>(axis)]});
       at += b.in_types[i].shape[axis];
     }
-    return whole([parts = std::move(parts), strides, o = b.out[0], size = size_of(b.out_types[0].dtype)] {
-      for (const auto& p : parts) kernels::strided_store(p.x, o, p.shape, strides, p.offset, size);
-    });
+    return whole(
+        [parts = std::move(parts), strides, o = b.out[0], size = size_of(b.out_types[0].dtype)] {
+          for (const auto& p : parts)
+            kernels::strided_store(p.x, o, p.shape, strides, p.offset, size);
+        });
   }
   double flops(std::span<const Type>, std::span<const Type>) const override { return 0; }
 };
@@ -226,8 +254,10 @@ Value reshape(const Value& x, Shape shape) {
   int open = -1;
   std::int64_t known = 1;
   for (int i = 0; i < shape.rank(); ++i) {
-    if (shape[i] == -1) open = i;
-    else known *= shape[i];
+    if (shape[i] == -1)
+      open = i;
+    else
+      known *= shape[i];
   }
   if (open >= 0 && known > 0) shape[open] = x.shape().size() / known;
   return shape == x.shape() ? x : apply(ReshapeOp(std::move(shape)), {x});
@@ -248,7 +278,9 @@ Value transpose(const Value& x, std::vector<int> axes) {
   return apply(TransposeOp(std::move(axes)), {x});
 }
 
-Value broadcast_to(const Value& x, const Shape& shape) { return x.shape() == shape ? x : apply(BroadcastOp(shape), {x}); }
+Value broadcast_to(const Value& x, const Shape& shape) {
+  return x.shape() == shape ? x : apply(BroadcastOp(shape), {x});
+}
 
 Value slice(const Value& x, int axis, std::int64_t begin, std::int64_t end, std::int64_t step) {
   axis = positive(x, axis);

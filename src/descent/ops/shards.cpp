@@ -1,4 +1,7 @@
-// Where shards meet: sums over them in a fixed order, and control of scheduling and differentiation.
+// Where shards meet: sums over them in a fixed order, and control of scheduling and
+// differentiation.
+#include "descent/ops/shards.h"
+
 #include <fmt/format.h>
 
 #include <cstring>
@@ -6,19 +9,22 @@
 #include "descent/ir/op.h"
 #include "descent/kernels/eltwise.h"
 #include "descent/ops/ops.h"
-#include "descent/ops/shards.h"
 
 namespace descent {
 
 std::vector<Type> AllReduceSumOp::infer(std::span<const Type> in) const {
-  if (kernels::eltwise_kernel(kernels::Eltwise::add, in[0].dtype) == nullptr) fail("wants numbers", in, "cast() to float32");
+  if (kernels::eltwise_kernel(kernels::Eltwise::add, in[0].dtype) == nullptr)
+    fail("wants numbers", in, "cast() to float32");
   return {{in[0].dtype, in[0].shape, false}};
 }
 Values AllReduceSumOp::vjp(ValueSpan, ValueSpan, ValueSpan g) const { return {to_shards(g[0])}; }
-Values AllReduceSumOp::jvp(ValueSpan, ValueSpan, ValueSpan t) const { return {all_reduce_sum(t[0])}; }
+Values AllReduceSumOp::jvp(ValueSpan, ValueSpan, ValueSpan t) const {
+  return {all_reduce_sum(t[0])};
+}
 Kernel AllReduceSumOp::bind(const Binding& b) const {
   const auto add = kernels::eltwise_kernel(kernels::Eltwise::add, b.out_types[0].dtype);
-  return whole([add, in = b.in, out = b.out[0], n = b.out_types[0].shape.size(), bytes = b.out_types[0].bytes()] {
+  return whole([add, in = b.in, out = b.out[0], n = b.out_types[0].shape.size(),
+                bytes = b.out_types[0].bytes()] {
     if (in.size() == 1) {
       if (out != in[0]) std::memcpy(out, in[0], bytes);
       return;
@@ -31,7 +37,9 @@ Kernel AllReduceSumOp::bind(const Binding& b) const {
 Values ToShardsOp::vjp(ValueSpan, ValueSpan, ValueSpan g) const { return {all_reduce_sum(g[0])}; }
 Values ToShardsOp::jvp(ValueSpan, ValueSpan, ValueSpan t) const { return {to_shards(t[0])}; }
 Kernel ToShardsOp::bind(const Binding& b) const {
-  return whole([x = b.in[0], o = b.out[0], n = b.out_types[0].bytes()] { if (o != x) std::memcpy(o, x, n); });
+  return whole([x = b.in[0], o = b.out[0], n = b.out_types[0].bytes()] {
+    if (o != x) std::memcpy(o, x, n);
+  });
 }
 
 namespace {
@@ -60,12 +68,14 @@ struct IdentityOp final : OpBase<IdentityOp> {
   Values jvp(ValueSpan, ValueSpan, ValueSpan t) const override { return {stop ? Value() : t[0]}; }
   std::optional<std::int64_t> view(std::span<const Type>) const override { return 0; }
   Kernel bind(const Binding& b) const override {
-    return whole([x = b.in[0], o = b.out[0], n = b.out_types[0].bytes()] { if (o != x) std::memcpy(o, x, n); });
+    return whole([x = b.in[0], o = b.out[0], n = b.out_types[0].bytes()] {
+      if (o != x) std::memcpy(o, x, n);
+    });
   }
 };
 
-// Input 0, once the other inputs are there. Never equal to another barrier: what stands behind it is
-// not merged with what stands before.
+// Input 0, once the other inputs are there. Never equal to another barrier: what stands behind it
+// is not merged with what stands before.
 struct BarrierOp final : Op {
   std::string_view name() const override { return "barrier"; }
   bool same_as(const Op& other) const override { return this == &other; }
@@ -78,7 +88,9 @@ struct BarrierOp final : Op {
   Values jvp(ValueSpan, ValueSpan, ValueSpan t) const override { return {t[0]}; }
   std::optional<std::int64_t> view(std::span<const Type>) const override { return 0; }
   Kernel bind(const Binding& b) const override {
-    return whole([x = b.in[0], o = b.out[0], n = b.out_types[0].bytes()] { if (o != x) std::memcpy(o, x, n); });
+    return whole([x = b.in[0], o = b.out[0], n = b.out_types[0].bytes()] {
+      if (o != x) std::memcpy(o, x, n);
+    });
   }
 };
 
@@ -93,11 +105,14 @@ Value batch_size(const Value& x) {
   return x.per_shard() ? rows * shard_count(x.dtype()) : rows;
 }
 
-Value batch_sum(const Value& x, std::vector<int> axes, bool keep) { return all_reduce_sum(sum(x, std::move(axes), keep)); }
+Value batch_sum(const Value& x, std::vector<int> axes, bool keep) {
+  return all_reduce_sum(sum(x, std::move(axes), keep));
+}
 
 Value batch_mean(const Value& x, std::vector<int> axes, bool keep) {
   const Value total = batch_sum(x, std::move(axes), keep);
-  const double count = static_cast<double>(x.shape().size()) / static_cast<double>(std::max<std::int64_t>(1, total.shape().size()));
+  const double count = static_cast<double>(x.shape().size()) /
+                       static_cast<double>(std::max<std::int64_t>(1, total.shape().size()));
   return x.per_shard() ? total / (count * shard_count(x.dtype())) : total / count;
 }
 
@@ -109,7 +124,9 @@ Values barrier(const Values& x, const Values& after) {
   for (const auto& v : x) {
     Values inputs{v};
     inputs.insert(inputs.end(), after.begin(), after.end());
-    result.push_back(descent::apply(std::static_pointer_cast<const Op>(std::make_shared<const BarrierOp>()), std::move(inputs)));
+    result.push_back(
+        descent::apply(std::static_pointer_cast<const Op>(std::make_shared<const BarrierOp>()),
+                       std::move(inputs)));
   }
   return result;
 }

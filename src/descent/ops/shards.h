@@ -19,7 +19,9 @@ struct AllReduceSumOp final : OpBase<AllReduceSumOp> {
 struct ToShardsOp final : OpBase<ToShardsOp> {
   bool operator==(const ToShardsOp&) const = default;
   std::string_view name() const override { return "to_shards"; }
-  std::vector<Type> infer(std::span<const Type> in) const override { return {{in[0].dtype, in[0].shape, true}}; }
+  std::vector<Type> infer(std::span<const Type> in) const override {
+    return {{in[0].dtype, in[0].shape, true}};
+  }
   Values vjp(ValueSpan in, ValueSpan out, ValueSpan cotangent) const override;
   Values jvp(ValueSpan in, ValueSpan out, ValueSpan tangent) const override;
   std::optional<std::int64_t> view(std::span<const Type>) const override { return 0; }

@@ -10,7 +10,8 @@ namespace descent::optim {
 using OptimizerRegistry = Registry<Optimizer(const Options&, const Schedule&)>;
 const OptimizerRegistry& optimizers();
 
-// A schedule from its options, the base rate and the number of steps the run will take (0: unknown).
+// A schedule from its options, the base rate and the number of steps the run will take (0:
+// unknown).
 struct RunLength {
   double lr = 1e-3;
   std::int64_t steps = 0;

@@ -34,24 +34,31 @@ struct HostScalar {
 };
 
 struct UpdateContext {
-  ValueSpan parameters;                          // current values
+  ValueSpan parameters;  // current values
   const std::vector<Parameter>& info;
-  ValueSpan scalars;                             // this transform's host scalars, as values
+  ValueSpan scalars;  // this transform's host scalars, as values
 };
 
 class Transform {
  public:
   virtual ~Transform() = default;
   virtual std::string name() const = 0;
-  virtual std::vector<StateTensor> state(const std::vector<Parameter>& parameters) const { (void)parameters; return {}; }
-  virtual std::vector<HostScalar> scalars(DType dtype) const { (void)dtype; return {}; }
+  virtual std::vector<StateTensor> state(const std::vector<Parameter>& parameters) const {
+    (void)parameters;
+    return {};
+  }
+  virtual std::vector<HostScalar> scalars(DType dtype) const {
+    (void)dtype;
+    return {};
+  }
   // updates: one per parameter, in: from the transformation before (the gradients first), out: to
   // the next. state: in the order of state(), replaced by its new values.
   virtual void update(Values& updates, Values& state, const UpdateContext& context) const = 0;
 };
 using Optimizer = std::shared_ptr<const Transform>;
 
-// One after another; states and scalars are concatenated, named with their place: "1.adam.m.0.weight".
+// One after another; states and scalars are concatenated, named with their place:
+// "1.adam.m.0.weight".
 Optimizer chain(std::vector<Optimizer> transforms);
 
 // Learning rate as a function of the step (from 0).
@@ -61,7 +68,8 @@ using Schedule = std::function<double(std::int64_t step)>;
 struct Updated {
   Values parameters, state;
 };
-Updated apply_optimizer(const Optimizer& optimizer, const std::vector<Parameter>& info, ValueSpan parameters,
-                        ValueSpan gradients, ValueSpan state, ValueSpan scalars);
+Updated apply_optimizer(const Optimizer& optimizer, const std::vector<Parameter>& info,
+                        ValueSpan parameters, ValueSpan gradients, ValueSpan state,
+                        ValueSpan scalars);
 
 }  // namespace descent::optim

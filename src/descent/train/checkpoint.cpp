@@ -12,7 +12,9 @@ namespace descent::train {
 namespace fs = std::filesystem;
 namespace {
 
-fs::path folder(const std::string& run_directory) { return fs::path(run_directory) / "checkpoints"; }
+fs::path folder(const std::string& run_directory) {
+  return fs::path(run_directory) / "checkpoints";
+}
 
 // Newest first; the zero-padded step makes names sort by number.
 std::vector<fs::path> numbered(const std::string& run_directory) {
@@ -30,7 +32,9 @@ std::vector<fs::path> numbered(const std::string& run_directory) {
 
 void save_checkpoint(const std::string& run_directory, const TrainState& state, std::int64_t keep) {
   fs::create_directories(folder(run_directory));
-  write_file_atomic((folder(run_directory) / fmt::format("step-{:012}.safetensors", state.step)).string(), encode(state));
+  write_file_atomic(
+      (folder(run_directory) / fmt::format("step-{:012}.safetensors", state.step)).string(),
+      encode(state));
   const auto all = numbered(run_directory);
   for (std::size_t i = static_cast<std::size_t>(keep); i < all.size(); ++i) {
     std::error_code ignored;  // one that cannot be removed only takes space
@@ -43,12 +47,15 @@ void save_best(const std::string& run_directory, const TrainState& state) {
   write_file_atomic((folder(run_directory) / "best.safetensors").string(), encode(state));
 }
 
-std::optional<TrainState> load_newest(const std::string& run_directory, const TrainState& like, track::Sink& sink) {
+std::optional<TrainState> load_newest(const std::string& run_directory, const TrainState& like,
+                                      track::Sink& sink) {
   for (const auto& path : numbered(run_directory)) {
     try {
       return decode(read_file(path.string()), like, path.string());
     } catch (const Error& e) {
-      sink.message(track::Level::warning, "checkpoint", fmt::format("{} is not usable, trying the one before: {}", path.string(), e.message()));
+      sink.message(
+          track::Level::warning, "checkpoint",
+          fmt::format("{} is not usable, trying the one before: {}", path.string(), e.message()));
     }
   }
   return std::nullopt;

@@ -12,7 +12,9 @@ namespace descent::train {
 void save_checkpoint(const std::string& run_directory, const TrainState& state, std::int64_t keep);
 void save_best(const std::string& run_directory, const TrainState& state);
 
-// The newest checkpoint that is whole; damaged ones are passed over with a warning. Nothing: there is none.
-std::optional<TrainState> load_newest(const std::string& run_directory, const TrainState& like, track::Sink& sink);
+// The newest checkpoint that is whole; damaged ones are passed over with a warning. Nothing: there
+// is none.
+std::optional<TrainState> load_newest(const std::string& run_directory, const TrainState& like,
+                                      track::Sink& sink);
 
 }  // namespace descent::train

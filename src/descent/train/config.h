@@ -34,18 +34,27 @@ struct Section {
   std::vector<Option> options;
   bool named = false;
 };
-// Sections in the order of the reference. For a named section `options` has only what all names share.
+// Sections in the order of the reference. For a named section `options` has only what all names
+// share.
 std::vector<Section> schema();
 // The options of a section for a given name ("adam" in "optimizer"); the name is checked.
-std::vector<Option> section_options(const std::string& section, const std::string& name, const std::string& where);
+std::vector<Option> section_options(const std::string& section, const std::string& name,
+                                    const std::string& where);
 
 // Values as the user gave them, with where each was given ("config.toml:3:8", "--set", ...).
 struct RawConfig {
-  struct Entry { OptionValue value; std::string where; };
+  struct Entry {
+    OptionValue value;
+    std::string where;
+  };
   std::map<std::string, std::map<std::string, Entry>> sections;  // "" holds top-level keys (seed)
-  struct Layer { std::map<std::string, Entry> values; std::string where; };
+  struct Layer {
+    std::map<std::string, Entry> values;
+    std::string where;
+  };
   std::vector<Layer> layers;
-  // "optimizer.lr=0.1": parsed by the option's own type; an unknown key is a usage error with a suggestion.
+  // "optimizer.lr=0.1": parsed by the option's own type; an unknown key is a usage error with a
+  // suggestion.
   void set(const std::string& assignment, const std::string& where);
 };
 // Checks and fills defaults. Unknown keys and sections, wrong types, missing data source: usage

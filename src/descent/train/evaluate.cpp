@@ -7,11 +7,13 @@
 namespace descent::train {
 namespace {
 
-constexpr std::int64_t kRows = 256;  // per batch: large enough for the products, small enough for the caches
+constexpr std::int64_t kRows =
+    256;  // per batch: large enough for the products, small enough for the caches
 
 }  // namespace
 
-Evaluation evaluate_rows(EvalStep& step, const data::Dataset& rows, const data::Transform& transform, DType dtype) {
+Evaluation evaluate_rows(EvalStep& step, const data::Dataset& rows,
+                         const data::Transform& transform, DType dtype) {
   Evaluation result;
   if (rows.rows() == 0) return result;
   data::LoaderOptions options;
@@ -30,7 +32,8 @@ Evaluation evaluate_rows(EvalStep& step, const data::Dataset& rows, const data::
       s[0] = rows.rows();
       result.outputs = Array(part.outputs.dtype(), s);
     }
-    std::memcpy(result.outputs.rows(done, done + batch.rows).raw(), part.outputs.raw(), part.outputs.bytes());
+    std::memcpy(result.outputs.rows(done, done + batch.rows).raw(), part.outputs.raw(),
+                part.outputs.bytes());
     for (std::int64_t i = 0; part.losses && i < batch.rows; ++i) {
       loss += part.losses.item(i) * part.weights.item(i);
       weight += part.weights.item(i);

@@ -7,12 +7,13 @@
 namespace descent::train {
 
 struct Evaluation {
-  Array outputs;   // [rows, outputs]
-  Metrics metrics; // "loss" first; empty where the rows have no targets
+  Array outputs;    // [rows, outputs]
+  Metrics metrics;  // "loss" first; empty where the rows have no targets
 };
 
 // The results depend on the step's shards and the rows alone. Regression metrics are in the file's
 // units (transform.restore_targets).
-Evaluation evaluate_rows(EvalStep& step, const data::Dataset& rows, const data::Transform& transform, DType dtype);
+Evaluation evaluate_rows(EvalStep& step, const data::Dataset& rows,
+                         const data::Transform& transform, DType dtype);
 
 }  // namespace descent::train

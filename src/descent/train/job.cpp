@@ -11,11 +11,14 @@
 namespace descent::train {
 namespace {
 
-std::string auto_loss(data::Task task) { return task == data::Task::classification ? "cross_entropy" : "mse"; }
+std::string auto_loss(data::Task task) {
+  return task == data::Task::classification ? "cross_entropy" : "mse";
+}
 
 // Numbers a model must put out: one logit where the loss takes one, else one per class or target.
 std::int64_t outputs_for(const nn::Loss& loss, std::int64_t outputs) {
-  const bool one_logit = outputs == 2 && (loss.name == "binary_cross_entropy" || loss.name == "hinge");
+  const bool one_logit =
+      outputs == 2 && (loss.name == "binary_cross_entropy" || loss.name == "hinge");
   return loss.classification && one_logit ? 1 : outputs;
 }
 
@@ -26,15 +29,18 @@ std::int64_t batch_size_of(const Config& config, std::int64_t rows) {
   std::int64_t n = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
   if (error != std::errc() || end != text.data() + text.size() || n < 1) {
-    throw Error(ErrorKind::usage, fmt::format("train.batch_size is \"{}\"", text), "[train]", "give a number of rows, \"full\" or \"auto\"");
+    throw Error(ErrorKind::usage, fmt::format("train.batch_size is \"{}\"", text), "[train]",
+                "give a number of rows, \"full\" or \"auto\"");
   }
   return std::min(n, rows);
 }
 
 void check_task(const nn::Loss& loss, data::Task task) {
   if (loss.classification == (task == data::Task::classification)) return;
-  throw Error(ErrorKind::usage, fmt::format("the loss \"{}\" is for {}, the target is {}", loss.name, loss.classification ? "classes" : "numbers",
-                                            task == data::Task::classification ? "classes" : "numbers"),
+  throw Error(ErrorKind::usage,
+              fmt::format("the loss \"{}\" is for {}, the target is {}", loss.name,
+                          loss.classification ? "classes" : "numbers",
+                          task == data::Task::classification ? "classes" : "numbers"),
               "[loss]", fmt::format("use \"{}\", or say data.task", auto_loss(task)));
 }
 
@@ -42,7 +48,8 @@ void tell_model(const Job& job, track::Sink& sink) {
   std::int64_t parameters = 0;
   for (const auto& v : job.variables) parameters += v.trained ? v.type.shape.size() : 0;
   sink.message(track::Level::note, "model",
-               fmt::format(fmt::runtime("{}, {:L} parameters, {}"), job.config.model.text("name"), parameters, job.config.train.text("precision")));
+               fmt::format(fmt::runtime("{}, {:L} parameters, {}"), job.config.model.text("name"),
+                           parameters, job.config.train.text("precision")));
 }
 
 }  // namespace
@@ -64,7 +71,9 @@ nn::Layer build_model(const Config& config, const Shape& sample, std::int64_t ou
   return nn::sequential(std::move(layers));
 }
 
-nn::Loss build_loss(const Config& config) { return nn::losses().at(config.loss.text("name"), "[loss]").make(config.loss); }
+nn::Loss build_loss(const Config& config) {
+  return nn::losses().at(config.loss.text("name"), "[loss]").make(config.loss);
+}
 
 Job prepare(Config config, track::Sink& sink) {
   Job job;
@@ -86,11 +95,19 @@ Job prepare(Config config, track::Sink& sink) {
   const std::int64_t rows = job.data.train.rows();
   job.batch_size = batch_size_of(config, rows);
   const bool drop = config.train.boolean("drop_last");
-  job.steps_per_epoch = std::max<std::int64_t>(1, drop ? rows / job.batch_size : (rows + job.batch_size - 1) / job.batch_size);
-  job.total_steps = config.train.has("steps") ? config.train.integer("steps") : config.train.integer("epochs") * job.steps_per_epoch;
-  const optim::RunLength length{config.optimizer.number("lr"), job.total_steps, job.steps_per_epoch};
-  job.schedule = optim::schedules().at(config.schedule.text("name"), "[schedule]").make(config.schedule, length);
-  job.optimizer = optim::optimizers().at(config.optimizer.text("name"), "[optimizer]").make(config.optimizer, job.schedule);
+  job.steps_per_epoch = std::max<std::int64_t>(
+      1, drop ? rows / job.batch_size : (rows + job.batch_size - 1) / job.batch_size);
+  job.total_steps = config.train.has("steps")
+                        ? config.train.integer("steps")
+                        : config.train.integer("epochs") * job.steps_per_epoch;
+  const optim::RunLength length{config.optimizer.number("lr"), job.total_steps,
+                                job.steps_per_epoch};
+  job.schedule = optim::schedules()
+                     .at(config.schedule.text("name"), "[schedule]")
+                     .make(config.schedule, length);
+  job.optimizer = optim::optimizers()
+                      .at(config.optimizer.text("name"), "[optimizer]")
+                      .make(config.optimizer, job.schedule);
   job.config = std::move(config);
   tell_model(job, sink);
   return job;

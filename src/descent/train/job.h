@@ -10,14 +10,14 @@
 namespace descent::train {
 
 struct Job {
-  Config config;          // with what was left open decided: loss, shards, batch size
+  Config config;  // with what was left open decided: loss, shards, batch size
   data::Splits data;
   nn::Layer model;
   nn::Loss loss;
   optim::Optimizer optimizer;
   optim::Schedule schedule;
   std::vector<nn::Variable> variables;
-  Type batch;             // of one row of features: [1, sample...]
+  Type batch;  // of one row of features: [1, sample...]
   std::int64_t batch_size = 0, steps_per_epoch = 0, total_steps = 0;
 };
 

@@ -14,10 +14,12 @@ double ratio(double a, double b) { return b == 0 ? 0 : a / b; }
 
 // Area under the ROC curve of `score` for class 1: the probability that a positive row has the
 // higher score, ties counted half (Mann-Whitney U), weighted. NaN where a class has no rows.
-double area_under_curve(const std::vector<double>& score, const std::vector<std::int64_t>& label, const std::vector<double>& weight) {
+double area_under_curve(const std::vector<double>& score, const std::vector<std::int64_t>& label,
+                        const std::vector<double>& weight) {
   std::vector<std::size_t> order(score.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return score[a] < score[b]; });
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return score[a] < score[b]; });
   double negatives = 0, positives = 0, won = 0;
   for (std::size_t i = 0; i < order.size();) {
     double tied_negative = 0, tied_positive = 0;
@@ -66,7 +68,8 @@ double value_of(const Metrics& metrics, const std::string& name) {
 }
 
 Metrics classification_metrics(const Array& logits, const Array& targets, const Array& weights) {
-  const std::int64_t rows = logits.shape()[0], outputs = logits.size() / std::max<std::int64_t>(rows, 1);
+  const std::int64_t rows = logits.shape()[0],
+                     outputs = logits.size() / std::max<std::int64_t>(rows, 1);
   const std::int64_t classes = outputs == 1 ? 2 : outputs;
   const auto w = weights_of(weights, rows);
   const auto label = targets.as<std::int64_t>();
@@ -74,14 +77,16 @@ Metrics classification_metrics(const Array& logits, const Array& targets, const 
   std::vector<double> z(static_cast<std::size_t>(classes)), score(static_cast<std::size_t>(rows));
   double total = 0, right = 0, in_five = 0, log_loss = 0;
   for (std::int64_t i = 0; i < rows; ++i) {
-    for (std::int64_t k = 0; k < outputs; ++k) z[static_cast<std::size_t>(outputs == 1 ? 1 : k)] = logits.item(i * outputs + k);
+    for (std::int64_t k = 0; k < outputs; ++k)
+      z[static_cast<std::size_t>(outputs == 1 ? 1 : k)] = logits.item(i * outputs + k);
     const auto y = static_cast<std::size_t>(label[static_cast<std::size_t>(i)]);
     const double wi = w[static_cast<std::size_t>(i)];
     const auto best = static_cast<std::size_t>(std::max_element(z.begin(), z.end()) - z.begin());
     double sum = 0;
     for (const double v : z) sum += std::exp(v - z[best]);
     log_loss += wi * (z[best] + std::log(sum) - z[y]);
-    in_five += wi * (std::count_if(z.begin(), z.end(), [&](double v) { return v > z[y]; }) < 5 ? 1 : 0);
+    in_five +=
+        wi * (std::count_if(z.begin(), z.end(), [&](double v) { return v > z[y]; }) < 5 ? 1 : 0);
     total += wi;
     right += best == y ? wi : 0;
     confusion.right[y] += best == y ? wi : 0;
@@ -97,27 +102,33 @@ Metrics classification_metrics(const Array& logits, const Array& targets, const 
 }
 
 Metrics regression_metrics(const Array& values, const Array& targets, const Array& weights) {
-  const std::int64_t rows = values.shape()[0], outputs = values.size() / std::max<std::int64_t>(rows, 1);
+  const std::int64_t rows = values.shape()[0],
+                     outputs = values.size() / std::max<std::int64_t>(rows, 1);
   const auto w = weights_of(weights, rows);
   double square = 0, absolute = 0, r2 = 0;
   const double total = std::accumulate(w.begin(), w.end(), 0.0);
   for (std::int64_t k = 0; k < outputs; ++k) {
     double mean = 0, residual = 0, spread = 0;
-    for (std::int64_t i = 0; i < rows; ++i) mean += w[static_cast<std::size_t>(i)] * targets.item(i * outputs + k);
+    for (std::int64_t i = 0; i < rows; ++i)
+      mean += w[static_cast<std::size_t>(i)] * targets.item(i * outputs + k);
     mean = ratio(mean, total);
     for (std::int64_t i = 0; i < rows; ++i) {
-      const double y = targets.item(i * outputs + k), e = values.item(i * outputs + k) - y, wi = w[static_cast<std::size_t>(i)];
+      const double y = targets.item(i * outputs + k), e = values.item(i * outputs + k) - y,
+                   wi = w[static_cast<std::size_t>(i)];
       residual += wi * e * e, spread += wi * (y - mean) * (y - mean), absolute += wi * std::abs(e);
     }
     square += residual;
     r2 += spread == 0 ? kNaN : 1 - residual / spread;
   }
   const auto n = static_cast<double>(outputs);
-  return {{"rmse", std::sqrt(ratio(square, total * n))}, {"mae", ratio(absolute, total * n)}, {"r2", r2 / n}};
+  return {{"rmse", std::sqrt(ratio(square, total * n))},
+          {"mae", ratio(absolute, total * n)},
+          {"r2", r2 / n}};
 }
 
 bool larger_is_better(const std::string& metric) {
-  static const std::vector<std::string> all = {"accuracy", "top5", "precision", "recall", "f1", "auc", "r2"};
+  static const std::vector<std::string> all = {"accuracy", "top5", "precision", "recall",
+                                               "f1",       "auc",  "r2"};
   return std::find(all.begin(), all.end(), metric) != all.end();
 }
 

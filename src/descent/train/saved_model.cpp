@@ -35,12 +35,15 @@ fs::path json_path(const std::string& path) {
 }
 
 // The variables in the model's order, checked against what it asks for.
-nn::Tree take_variables(const io::TensorFile& file, const std::vector<nn::Variable>& wanted, const std::string& where) {
+nn::Tree take_variables(const io::TensorFile& file, const std::vector<nn::Variable>& wanted,
+                        const std::string& where) {
   nn::Tree tree;
   for (const auto& v : wanted) {
     const Array& a = file.at(v.name, where);
     if (!(a.shape() == v.type.shape)) {
-      throw Error(ErrorKind::data, fmt::format("\"{}\" has shape {}, the model wants {}", v.name, to_string(a.shape()), to_string(v.type.shape)),
+      throw Error(ErrorKind::data,
+                  fmt::format("\"{}\" has shape {}, the model wants {}", v.name,
+                              to_string(a.shape()), to_string(v.type.shape)),
                   where, "model.json and model.safetensors belong to different runs");
     }
     tree.emplace_back(v.name, a.dtype() == v.type.dtype ? a : a.cast(v.type.dtype));
@@ -55,7 +58,8 @@ void SavedModel::save(const std::string& directory) const {
   file.tensors = variables;
   file.metadata["format"] = kFormat;
   io::save_safetensors((fs::path(directory) / "model.safetensors").string(), file);
-  const nlohmann::json json = {{"format", kFormat}, {"config", to_json(config)}, {"transform", transform.to_json()}};
+  const nlohmann::json json = {
+      {"format", kFormat}, {"config", to_json(config)}, {"transform", transform.to_json()}};
   write_file_atomic((fs::path(directory) / "model.json").string(), json.dump(1) + "\n");
 }
 
@@ -64,7 +68,8 @@ SavedModel SavedModel::load(const std::string& path) {
   const std::string where = description.string();
   if (!fs::exists(description)) {
     throw Error(ErrorKind::data, fmt::format("there is no model at {}", path), where,
-                "give a run directory (with model.json), or let the training end: an interrupted run goes on with `descent train --resume`");
+                "give a run directory (with model.json), or let the training end: an interrupted "
+                "run goes on with `descent train --resume`");
   }
   nlohmann::json json;
   try {
@@ -72,14 +77,17 @@ SavedModel SavedModel::load(const std::string& path) {
   } catch (const nlohmann::json::exception& e) {
     throw Error(ErrorKind::data, fmt::format("not JSON ({})", e.what()), where);
   }
-  if (!json.is_object() || json.value("format", "") != kFormat || !json.contains("config") || !json.contains("transform")) {
-    throw Error(ErrorKind::data, fmt::format("not a model description (its format is not \"{}\")", kFormat), where);
+  if (!json.is_object() || json.value("format", "") != kFormat || !json.contains("config") ||
+      !json.contains("transform")) {
+    throw Error(ErrorKind::data,
+                fmt::format("not a model description (its format is not \"{}\")", kFormat), where);
   }
   SavedModel m;
   m.config = config_from_json(json.at("config"));
   m.transform = data::Transform::from_json(json.at("transform"));
   m.model = build_model(m.config, m.transform.sample_shape(), m.transform.outputs());
-  const auto wanted = nn::describe(m.model, one_row(m.transform.sample_shape(), dtype_of_precision(m.config)));
+  const auto wanted =
+      nn::describe(m.model, one_row(m.transform.sample_shape(), dtype_of_precision(m.config)));
   const std::string tensors = (description.parent_path() / "model.safetensors").string();
   m.variables = take_variables(io::load_safetensors(tensors), wanted, tensors);
   return m;
@@ -92,19 +100,23 @@ struct Predictor::Impl {
   DType dtype;
   std::unique_ptr<EvalStep> step;
 
-  Impl(const SavedModel& m, int threads) : saved(m), loss(build_loss(m.config)), dtype(dtype_of_precision(m.config)) {
+  Impl(const SavedModel& m, int threads)
+      : saved(m), loss(build_loss(m.config)), dtype(dtype_of_precision(m.config)) {
     const auto variables = nn::describe(m.model, one_row(m.transform.sample_shape(), dtype));
-    for (std::size_t i = 0; i < variables.size(); ++i) (variables[i].trained ? parameters : buffers).push_back(m.variables.at(i));
+    for (std::size_t i = 0; i < variables.size(); ++i)
+      (variables[i].trained ? parameters : buffers).push_back(m.variables.at(i));
     StepOptions options;
     options.shards = std::max(1, static_cast<int>(m.config.train.integer("shards")));
-    options.pool = std::make_shared<ThreadPool>(std::min(threads > 0 ? threads : processors(), options.shards));
+    options.pool = std::make_shared<ThreadPool>(
+        std::min(threads > 0 ? threads : processors(), options.shards));
     options.dtype = dtype;
     options.mixed = m.config.train.text("precision") == "bf16";
     step = std::make_unique<EvalStep>(m.model, loss, variables, parameters, buffers, options);
   }
 };
 
-Predictor::Predictor(const SavedModel& model, int threads) : impl_(std::make_unique<Impl>(model, threads)) {}
+Predictor::Predictor(const SavedModel& model, int threads)
+    : impl_(std::make_unique<Impl>(model, threads)) {}
 Predictor::~Predictor() = default;
 
 Array Predictor::outputs(const data::Dataset& rows) {
@@ -133,7 +145,8 @@ Array Predictor::predict(const data::Dataset& rows) {
     double largest = y.item(i * k), sum = 0;
     for (std::int64_t c = 1; c < k; ++c) largest = std::max(largest, y.item(i * k + c));
     for (std::int64_t c = 0; c < k; ++c) sum += std::exp(y.item(i * k + c) - largest);
-    for (std::int64_t c = 0; c < k; ++c) p.set_item(i * k + c, std::exp(y.item(i * k + c) - largest) / sum);
+    for (std::int64_t c = 0; c < k; ++c)
+      p.set_item(i * k + c, std::exp(y.item(i * k + c) - largest) / sum);
   }
   return p;
 }

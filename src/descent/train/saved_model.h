@@ -29,7 +29,8 @@ class Predictor {
   ~Predictor();
   // Raw outputs [rows, outputs]: logits, or regression values in the transform's units.
   Array outputs(const data::Dataset& rows);
-  // What a user reads: probabilities per class ([rows, classes]; two for a single logit), or values in the file's units.
+  // What a user reads: probabilities per class ([rows, classes]; two for a single logit), or values
+  // in the file's units.
   Array predict(const data::Dataset& rows);
 
  private:

@@ -16,15 +16,18 @@ void add(io::TensorFile& file, const std::string& prefix, const nn::Tree& tree) 
 }
 
 // The tree's arrays from the file, in the order and with the shapes of `like`.
-nn::Tree take(const io::TensorFile& file, const std::string& prefix, const nn::Tree& like, const std::string& where) {
+nn::Tree take(const io::TensorFile& file, const std::string& prefix, const nn::Tree& like,
+              const std::string& where) {
   nn::Tree tree;
   for (const auto& [name, array] : like) {
     const Array& found = file.at(prefix + name, where);
     if (found.dtype() != array.dtype() || !(found.shape() == array.shape())) {
-      throw Error(ErrorKind::data,
-                  fmt::format("tensor \"{}\" is {}{}, the model wants {}{}", prefix + name, name_of(found.dtype()), to_string(found.shape()),
-                              name_of(array.dtype()), to_string(array.shape())),
-                  where, "the checkpoint belongs to another model: use the configuration it was made with");
+      throw Error(
+          ErrorKind::data,
+          fmt::format("tensor \"{}\" is {}{}, the model wants {}{}", prefix + name,
+                      name_of(found.dtype()), to_string(found.shape()), name_of(array.dtype()),
+                      to_string(array.shape())),
+          where, "the checkpoint belongs to another model: use the configuration it was made with");
     }
     tree.emplace_back(name, found);
   }
@@ -33,7 +36,9 @@ nn::Tree take(const io::TensorFile& file, const std::string& prefix, const nn::T
 
 // JSON has no NaN; "no best yet" is null.
 nlohmann::json number(double x) { return x == x ? nlohmann::json(x) : nlohmann::json(nullptr); }
-double number(const nlohmann::json& j) { return j.is_null() ? std::numeric_limits<double>::quiet_NaN() : j.get<double>(); }
+double number(const nlohmann::json& j) {
+  return j.is_null() ? std::numeric_limits<double>::quiet_NaN() : j.get<double>();
+}
 
 std::uint32_t checksum(const io::TensorFile& file, const std::string& state) {
   std::uint32_t crc = crc32(state);
@@ -53,9 +58,16 @@ std::string encode(const TrainState& s) {
   add(file, "optimizer/", s.optimizer);
   add(file, "best/parameters/", s.best_parameters);
   add(file, "best/buffers/", s.best_buffers);
-  const nlohmann::json state = {{"seed", s.seed}, {"step", s.step}, {"epoch", s.epoch}, {"batch", s.batch},
-                                {"epoch_loss", s.epoch_loss}, {"epoch_rows", s.epoch_rows}, {"best", number(s.best)},
-                                {"best_epoch", s.best_epoch}, {"stale", s.stale}, {"seconds", s.seconds},
+  const nlohmann::json state = {{"seed", s.seed},
+                                {"step", s.step},
+                                {"epoch", s.epoch},
+                                {"batch", s.batch},
+                                {"epoch_loss", s.epoch_loss},
+                                {"epoch_rows", s.epoch_rows},
+                                {"best", number(s.best)},
+                                {"best_epoch", s.best_epoch},
+                                {"stale", s.stale},
+                                {"seconds", s.seconds},
                                 {"has_best", !s.best_parameters.empty()}};
   file.metadata["format"] = "descent checkpoint 1";
   file.metadata["state"] = state.dump();
@@ -67,15 +79,18 @@ TrainState decode(std::string_view bytes, const TrainState& like, const std::str
   io::TensorFile file = io::decode(bytes, where);
   const auto text = file.metadata.find("state");
   if (text == file.metadata.end()) {
-    throw Error(ErrorKind::data, "not a checkpoint: its header has no \"state\"", where, "give the run directory of `descent train`");
+    throw Error(ErrorKind::data, "not a checkpoint: its header has no \"state\"", where,
+                "give the run directory of `descent train`");
   }
   // The checksum runs over the tensors in the order they were written.
   TrainState s;
   try {
     const auto state = nlohmann::json::parse(text->second);
-    s.seed = state.at("seed"), s.step = state.at("step"), s.epoch = state.at("epoch"), s.batch = state.at("batch");
+    s.seed = state.at("seed"), s.step = state.at("step"), s.epoch = state.at("epoch"),
+    s.batch = state.at("batch");
     s.epoch_loss = state.at("epoch_loss"), s.epoch_rows = state.at("epoch_rows");
-    s.best = number(state.at("best")), s.best_epoch = state.at("best_epoch"), s.stale = state.at("stale");
+    s.best = number(state.at("best")), s.best_epoch = state.at("best_epoch"),
+    s.stale = state.at("stale");
     s.seconds = state.at("seconds");
     s.parameters = take(file, "parameters/", like.parameters, where);
     s.buffers = take(file, "buffers/", like.buffers, where);
@@ -85,7 +100,8 @@ TrainState decode(std::string_view bytes, const TrainState& like, const std::str
       s.best_buffers = take(file, "best/buffers/", like.buffers, where);
     }
   } catch (const nlohmann::json::exception& e) {
-    throw Error(ErrorKind::data, fmt::format("the checkpoint's state cannot be read ({})", e.what()), where);
+    throw Error(ErrorKind::data,
+                fmt::format("the checkpoint's state cannot be read ({})", e.what()), where);
   }
   io::TensorFile again;
   add(again, "parameters/", s.parameters);
@@ -94,13 +110,15 @@ TrainState decode(std::string_view bytes, const TrainState& like, const std::str
   add(again, "best/parameters/", s.best_parameters);
   add(again, "best/buffers/", s.best_buffers);
   if (file.metadata["crc32"] != fmt::format("{:08x}", checksum(again, text->second))) {
-    throw Error(ErrorKind::data, "the checksum does not fit: the file is damaged", where, "an older checkpoint of the run will be used");
+    throw Error(ErrorKind::data, "the checksum does not fit: the file is damaged", where,
+                "an older checkpoint of the run will be used");
   }
   return s;
 }
 
 void copy_into(nn::Tree& to, const nn::Tree& from) {
-  for (std::size_t i = 0; i < to.size(); ++i) std::memcpy(to[i].second.raw(), from.at(i).second.raw(), to[i].second.bytes());
+  for (std::size_t i = 0; i < to.size(); ++i)
+    std::memcpy(to[i].second.raw(), from.at(i).second.raw(), to[i].second.bytes());
 }
 
 nn::Tree clone(const nn::Tree& tree) {

@@ -11,14 +11,14 @@ namespace descent::train {
 
 struct TrainState {
   nn::Tree parameters, buffers, optimizer;
-  std::int64_t seed = 0, step = 0;          // step: updates done
-  std::int64_t epoch = 0, batch = 0;        // data cursor: the next batch
-  double epoch_loss = 0, epoch_rows = 0;    // sums of the epoch under way
+  std::int64_t seed = 0, step = 0;        // step: updates done
+  std::int64_t epoch = 0, batch = 0;      // data cursor: the next batch
+  double epoch_loss = 0, epoch_rows = 0;  // sums of the epoch under way
   // Best so far, by the monitored metric, and for how many validations it has not been beaten.
   double best = std::numeric_limits<double>::quiet_NaN();
   std::int64_t best_epoch = 0, stale = 0;
-  nn::Tree best_parameters, best_buffers;   // empty: none kept
-  double seconds = 0;                       // spent so far
+  nn::Tree best_parameters, best_buffers;  // empty: none kept
+  double seconds = 0;                      // spent so far
 };
 
 // With a checksum over everything; decode throws a data error where it does not fit, or a name,

@@ -11,7 +11,8 @@
 namespace descent::train {
 namespace {
 
-nn::Scope bind_scope(const std::vector<nn::Variable>& variables, ValueSpan values, bool training, const Value& key, const StepOptions& options) {
+nn::Scope bind_scope(const std::vector<nn::Variable>& variables, ValueSpan values, bool training,
+                     const Value& key, const StepOptions& options) {
   std::map<std::string, Value> bound;
   for (std::size_t i = 0; i < variables.size(); ++i) bound[variables[i].name] = values[i];
   nn::Scope scope(std::move(bound), training, key, options.dtype);
@@ -36,9 +37,12 @@ int shards_for(std::int64_t rows, int shards) {
   return 1;
 }
 
-bool TrainStep::Result::finite() const { return std::isfinite(loss) && std::isfinite(gradient_norm); }
+bool TrainStep::Result::finite() const {
+  return std::isfinite(loss) && std::isfinite(gradient_norm);
+}
 
-nn::Tree TrainStep::initial_state(const optim::Optimizer& optimizer, const std::vector<nn::Variable>& variables, DType dtype) {
+nn::Tree TrainStep::initial_state(const optim::Optimizer& optimizer,
+                                  const std::vector<nn::Variable>& variables, DType dtype) {
   (void)dtype;
   std::vector<optim::Parameter> info;
   for (const auto& v : variables) {
@@ -47,28 +51,38 @@ nn::Tree TrainStep::initial_state(const optim::Optimizer& optimizer, const std::
   nn::Tree tree;
   for (const auto& tensor : optimizer->state(info)) {
     Array a(tensor.type.dtype, tensor.type.shape);
-    for (std::int64_t i = 0; tensor.initial != 0 && i < a.size(); ++i) a.set_item(i, tensor.initial);
+    for (std::int64_t i = 0; tensor.initial != 0 && i < a.size(); ++i)
+      a.set_item(i, tensor.initial);
     tree.emplace_back(tensor.name, std::move(a));
   }
   return tree;
 }
 
-TrainStep::TrainStep(const nn::Layer& model, const nn::Loss& loss, const optim::Optimizer& optimizer,
-                     const std::vector<nn::Variable>& variables, TrainState& state, StepOptions options)
-    : model_(model), loss_(loss), optimizer_(optimizer), key_(DType::int64, {}), state_(state), options_(std::move(options)) {
+TrainStep::TrainStep(const nn::Layer& model, const nn::Loss& loss,
+                     const optim::Optimizer& optimizer, const std::vector<nn::Variable>& variables,
+                     TrainState& state, StepOptions options)
+    : model_(model),
+      loss_(loss),
+      optimizer_(optimizer),
+      key_(DType::int64, {}),
+      state_(state),
+      options_(std::move(options)) {
   for (const auto& v : variables) {
     (v.trained ? trained_ : kept_).push_back(v);
     if (v.trained) info_.push_back({v.name, v.type, v.decay});
   }
   scalars_ = optimizer_->scalars(options_.dtype);
-  for (std::size_t i = 0; i < scalars_.size(); ++i) scalar_arrays_.emplace_back(options_.dtype, Shape{});
+  for (std::size_t i = 0; i < scalars_.size(); ++i)
+    scalar_arrays_.emplace_back(options_.dtype, Shape{});
 }
 
 // Inputs: parameters, buffers, optimizer state, host scalars, key, features, targets[, weights].
 // Outputs: new parameters, buffers, state, then loss and gradient norm.
 Values TrainStep::trace(ValueSpan in, bool weighted) const {
-  const std::size_t p = trained_.size(), b = kept_.size(), s = state_.optimizer.size(), h = scalars_.size();
-  const ValueSpan parameters = in.first(p), buffers = in.subspan(p, b), state = in.subspan(p + b, s), scalars = in.subspan(p + b + s, h);
+  const std::size_t p = trained_.size(), b = kept_.size(), s = state_.optimizer.size(),
+                    h = scalars_.size();
+  const ValueSpan parameters = in.first(p), buffers = in.subspan(p, b),
+                  state = in.subspan(p + b, s), scalars = in.subspan(p + b + s, h);
   const Value key = in[p + b + s + h], x = in[p + b + s + h + 1], y = in[p + b + s + h + 2];
   const Value w = weighted ? in[p + b + s + h + 3] : Value();
   std::map<std::string, Value> updated;
@@ -87,11 +101,14 @@ Values TrainStep::trace(ValueSpan in, bool weighted) const {
   Value square_sum = scalar(0, options_.dtype);
   for (const auto& v : gradients) square_sum = square_sum + sum(square(v));
   const Value norm = sqrt(square_sum);
-  const optim::Updated next = optim::apply_optimizer(optimizer_, info_, parameters, gradients, state, scalars);
-  // A step that is not finite changes nothing: the state before it can be looked at, saved, gone on from.
+  const optim::Updated next =
+      optim::apply_optimizer(optimizer_, info_, parameters, gradients, state, scalars);
+  // A step that is not finite changes nothing: the state before it can be looked at, saved, gone on
+  // from.
   const Value good = is_finite(g[0] + norm);
   Values out;
-  for (std::size_t i = 0; i < p; ++i) out.push_back(select(good, next.parameters[i], parameters[i]));
+  for (std::size_t i = 0; i < p; ++i)
+    out.push_back(select(good, next.parameters[i], parameters[i]));
   for (std::size_t i = 0; i < b; ++i) {
     const auto it = updated.find(kept_[i].name);
     out.push_back(it == updated.end() ? buffers[i] : select(good, it->second, buffers[i]));
@@ -105,9 +122,11 @@ Values TrainStep::trace(ValueSpan in, bool weighted) const {
 std::vector<PlanInput> TrainStep::inputs(const data::Batch& batch, int shards) const {
   std::vector<PlanInput> in;
   for (const auto* tree : {&state_.parameters, &state_.buffers, &state_.optimizer}) {
-    for (const auto& [name, array] : *tree) in.push_back({{array.dtype(), array.shape(), false}, name, array});
+    for (const auto& [name, array] : *tree)
+      in.push_back({{array.dtype(), array.shape(), false}, name, array});
   }
-  for (std::size_t i = 0; i < scalars_.size(); ++i) in.push_back({{options_.dtype, {}, false}, scalars_[i].name, scalar_arrays_[i]});
+  for (std::size_t i = 0; i < scalars_.size(); ++i)
+    in.push_back({{options_.dtype, {}, false}, scalars_[i].name, scalar_arrays_[i]});
   in.push_back({{DType::int64, {}, false}, "key", key_});
   in.push_back(batch_input(batch.features, shards, "features"));
   in.push_back(batch_input(batch.targets, shards, "targets"));
@@ -123,23 +142,29 @@ const Plan& TrainStep::plan(const data::Batch& batch) {
     options.shards = shards_for(batch.rows, options_.shards);
     options.pool = options_.pool;
     options.without = options_.without_passes;
-    const auto n = static_cast<int>(state_.parameters.size() + state_.buffers.size() + state_.optimizer.size());
+    const auto n = static_cast<int>(state_.parameters.size() + state_.buffers.size() +
+                                    state_.optimizer.size());
     for (int i = 0; i < n; ++i) options.donate[i] = i;
-    plan = compile([&](ValueSpan in) { return trace(in, weighted); }, inputs(batch, options.shards), options);
+    plan = compile([&](ValueSpan in) { return trace(in, weighted); }, inputs(batch, options.shards),
+                   options);
   }
   return plan;
 }
 
 void TrainStep::set_host_values() {
-  for (std::size_t i = 0; i < scalars_.size(); ++i) scalar_arrays_[i].set_item(0, scalars_[i].at(state_.step));
-  const auto key = fold_in(fold_in(static_cast<std::uint64_t>(state_.seed), hash_text("step")), static_cast<std::uint64_t>(state_.step));
+  for (std::size_t i = 0; i < scalars_.size(); ++i)
+    scalar_arrays_[i].set_item(0, scalars_[i].at(state_.step));
+  const auto key = fold_in(fold_in(static_cast<std::uint64_t>(state_.seed), hash_text("step")),
+                           static_cast<std::uint64_t>(state_.step));
   key_.as<std::int64_t>()[0] = static_cast<std::int64_t>(key);
 }
 
 TrainStep::Result TrainStep::run(const data::Batch& batch) {
   Plan p = plan(batch);
   set_host_values();
-  const int first = static_cast<int>(state_.parameters.size() + state_.buffers.size() + state_.optimizer.size() + scalars_.size()) + 1;
+  const int first = static_cast<int>(state_.parameters.size() + state_.buffers.size() +
+                                     state_.optimizer.size() + scalars_.size()) +
+                    1;
   fill(p.input(first), batch.features);
   fill(p.input(first + 1), batch.targets);
   if (batch.weights) fill(p.input(first + 2), batch.weights);
@@ -160,9 +185,12 @@ TrainStep::Result TrainStep::run_eagerly(const data::Batch& batch) {
       in.push_back(computed({i.storage}, false));
       continue;
     }
-    const Array& whole = i.name == "features" ? batch.features : i.name == "targets" ? batch.targets : batch.weights;
+    const Array& whole = i.name == "features"  ? batch.features
+                         : i.name == "targets" ? batch.targets
+                                               : batch.weights;
     std::vector<Array> parts;
-    for (int s = 0; s < shards; ++s) parts.push_back(whole.rows(s * i.type.shape[0], (s + 1) * i.type.shape[0]));
+    for (int s = 0; s < shards; ++s)
+      parts.push_back(whole.rows(s * i.type.shape[0], (s + 1) * i.type.shape[0]));
     in.push_back(computed(std::move(parts), true));
   }
   const Values out = trace(in, static_cast<bool>(batch.weights));
@@ -187,7 +215,8 @@ double TrainStep::flops(const data::Batch& batch) const {
   return total;
 }
 
-EvalStep::EvalStep(const nn::Layer& model, const nn::Loss& loss, const std::vector<nn::Variable>& variables, const nn::Tree& parameters,
+EvalStep::EvalStep(const nn::Layer& model, const nn::Loss& loss,
+                   const std::vector<nn::Variable>& variables, const nn::Tree& parameters,
                    const nn::Tree& buffers, StepOptions options)
     : model_(model), loss_(loss), options_(std::move(options)) {
   // In the order of the values: parameters, then buffers.
@@ -195,7 +224,8 @@ EvalStep::EvalStep(const nn::Layer& model, const nn::Loss& loss, const std::vect
     for (const auto& v : variables) {
       if (v.trained == trained) variables_.push_back(v);
     }
-    for (const auto& [name, array] : trained ? parameters : buffers) bound_.push_back({{array.dtype(), array.shape(), false}, name, array});
+    for (const auto& [name, array] : trained ? parameters : buffers)
+      bound_.push_back({{array.dtype(), array.shape(), false}, name, array});
   }
 }
 
@@ -210,16 +240,20 @@ EvalStep::Result EvalStep::run(const data::Batch& batch) {
     in.push_back(batch_input(batch.features, shards, "features"));
     if (targets) in.push_back(batch_input(batch.targets, shards, "targets"));
     if (weights) in.push_back(batch_input(batch.weights, shards, "weights"));
-    plan = compile([&](ValueSpan v) {
-      nn::Scope scope = bind_scope(variables_, v.first(static_cast<std::size_t>(n)), false, {}, options_);
-      const Value y = (*model_)(scope, v[static_cast<std::size_t>(n)]);
-      if (!targets) return Values{y};
-      const Value& t = v[static_cast<std::size_t>(n) + 1];
-      const Value losses = loss_.rows(y, t);
-      Value w = loss_.row_weights ? loss_.row_weights(t, losses.dtype()) : Value();
-      if (weights) w = w ? w * v[static_cast<std::size_t>(n) + 2] : v[static_cast<std::size_t>(n) + 2];
-      return Values{y, losses, w ? w : ones_like(losses)};
-    }, in, {.shards = shards, .pool = options_.pool, .without = options_.without_passes});
+    plan = compile(
+        [&](ValueSpan v) {
+          nn::Scope scope =
+              bind_scope(variables_, v.first(static_cast<std::size_t>(n)), false, {}, options_);
+          const Value y = (*model_)(scope, v[static_cast<std::size_t>(n)]);
+          if (!targets) return Values{y};
+          const Value& t = v[static_cast<std::size_t>(n) + 1];
+          const Value losses = loss_.rows(y, t);
+          Value w = loss_.row_weights ? loss_.row_weights(t, losses.dtype()) : Value();
+          if (weights)
+            w = w ? w * v[static_cast<std::size_t>(n) + 2] : v[static_cast<std::size_t>(n) + 2];
+          return Values{y, losses, w ? w : ones_like(losses)};
+        },
+        in, {.shards = shards, .pool = options_.pool, .without = options_.without_passes});
   }
   fill(plan.input(n), batch.features);
   if (targets) fill(plan.input(n + 1), batch.targets);

@@ -36,14 +36,16 @@ class TrainStep {
   };
   // One update (state.step counts on). Throws data errors (a label outside the classes).
   Result run(const data::Batch& batch);
-  // The same, operation by operation: throws Error(diverged) at the first NaN or Inf. Updates the state too.
+  // The same, operation by operation: throws Error(diverged) at the first NaN or Inf. Updates the
+  // state too.
   Result run_eagerly(const data::Batch& batch);
   // Floating-point operations of one update with these rows, from the traced graph.
   double flops(const data::Batch& batch) const;
   const Plan& plan(const data::Batch& batch);
 
   // The optimizer's initial state for these variables.
-  static nn::Tree initial_state(const optim::Optimizer& optimizer, const std::vector<nn::Variable>& variables, DType dtype);
+  static nn::Tree initial_state(const optim::Optimizer& optimizer,
+                                const std::vector<nn::Variable>& variables, DType dtype);
 
  private:
   struct Signature;
@@ -66,11 +68,11 @@ class TrainStep {
 // Forward pass alone: outputs, and per row its loss and weight, for the first `batch.rows` rows.
 class EvalStep {
  public:
-  EvalStep(const nn::Layer& model, const nn::Loss& loss, const std::vector<nn::Variable>& variables, const nn::Tree& parameters,
-           const nn::Tree& buffers, StepOptions options);
+  EvalStep(const nn::Layer& model, const nn::Loss& loss, const std::vector<nn::Variable>& variables,
+           const nn::Tree& parameters, const nn::Tree& buffers, StepOptions options);
   struct Result {
-    Array outputs;           // [rows, ...]
-    Array losses, weights;   // [rows]; without targets: none
+    Array outputs;          // [rows, ...]
+    Array losses, weights;  // [rows]; without targets: none
   };
   // Arrays stay valid until the next call.
   Result run(const data::Batch& batch);

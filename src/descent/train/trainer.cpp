@@ -23,7 +23,9 @@ namespace {
 std::atomic<int> stop_signal{0};
 
 using Clock = std::chrono::steady_clock;
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 // The model is fitted from the data and the state alone; this is the loop's own bookkeeping.
 class Run {
@@ -36,7 +38,7 @@ class Run {
   void resume();
   void choose_shards();
   void build_steps();
-  bool train_epoch();                 // false: stop
+  bool train_epoch();  // false: stop
   void after_step(const TrainStep::Result& result, const data::Batch& batch);
   [[noreturn]] void diverged(const data::Batch& batch, const TrainStep::Result& result);
   void end_epoch();
@@ -48,7 +50,9 @@ class Run {
   nlohmann::json summary(const Outcome& outcome) const;
   double elapsed() const { return state_.seconds + since(start_); }
   bool writes() const { return !options_.directory.empty(); }
-  std::int64_t wanted_epochs() const { return (job_.total_steps + job_.steps_per_epoch - 1) / job_.steps_per_epoch; }
+  std::int64_t wanted_epochs() const {
+    return (job_.total_steps + job_.steps_per_epoch - 1) / job_.steps_per_epoch;
+  }
 
   Job& job_;
   RunOptions options_;
@@ -60,12 +64,14 @@ class Run {
   std::unique_ptr<TrainStep> step_;
   std::unique_ptr<EvalStep> eval_;
   Metrics last_train_, last_valid_, best_valid_, test_;
-  Clock::time_point began_ = Clock::now(), start_ = Clock::now(), epoch_start_ = Clock::now(), last_progress_ = Clock::now();
+  Clock::time_point began_ = Clock::now(), start_ = Clock::now(), epoch_start_ = Clock::now(),
+                    last_progress_ = Clock::now();
   std::int64_t rows_done_ = 0, epoch_rows_timed_ = 0, last_saved_ = -1;
   std::string reason_;
 };
 
-Run::Run(Job& job, const RunOptions& options, track::Sink& sink) : job_(job), options_(options), sink_(sink) {
+Run::Run(Job& job, const RunOptions& options, track::Sink& sink)
+    : job_(job), options_(options), sink_(sink) {
   stop_signal.store(0);
   prepare_thread();
   if (job.config.train.text("precision") == "float64") dtype_ = DType::float64;
@@ -76,7 +82,8 @@ Run::Run(Job& job, const RunOptions& options, track::Sink& sink) : job_(job), op
   loader.shuffle = job.config.train.boolean("shuffle");
   loader.drop_last = job.config.train.boolean("drop_last");
   loader.dtype = dtype_;
-  loader_ = std::make_unique<data::Loader>(job.data.train, loader, static_cast<std::uint64_t>(state_.seed));
+  loader_ = std::make_unique<data::Loader>(job.data.train, loader,
+                                           static_cast<std::uint64_t>(state_.seed));
   loader_->seek({state_.epoch, state_.batch});
   choose_shards();
   build_steps();
@@ -86,7 +93,8 @@ void Run::initialise() {
   state_.seed = job_.config.seed;
   const auto key = fold_in(static_cast<std::uint64_t>(job_.config.seed), hash_text("parameters"));
   const nn::Tree values = nn::initialize(job_.variables, key);
-  for (std::size_t i = 0; i < values.size(); ++i) (job_.variables[i].trained ? state_.parameters : state_.buffers).push_back(values[i]);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    (job_.variables[i].trained ? state_.parameters : state_.buffers).push_back(values[i]);
   state_.optimizer = TrainStep::initial_state(job_.optimizer, job_.variables, dtype_);
 }
 
@@ -97,7 +105,9 @@ void Run::resume() {
     return;
   }
   state_ = std::move(*found);
-  sink_.message(track::Level::note, "resumed", fmt::format("from step {} (epoch {}, batch {})", state_.step, state_.epoch + 1, state_.batch));
+  sink_.message(track::Level::note, "resumed",
+                fmt::format("from step {} (epoch {}, batch {})", state_.step, state_.epoch + 1,
+                            state_.batch));
 }
 
 // A step below some megaflops ends before a second thread would have begun.
@@ -105,16 +115,21 @@ void Run::choose_shards() {
   std::int64_t shards = job_.config.train.integer("shards");
   if (shards == 0) {
     const data::Cursor at = loader_->cursor();
-    TrainStep probe(job_.model, job_.loss, job_.optimizer, job_.variables, state_, {.dtype = dtype_});
+    TrainStep probe(job_.model, job_.loss, job_.optimizer, job_.variables, state_,
+                    {.dtype = dtype_});
     const double flops = probe.flops(loader_->next());
     loader_->seek(at);
-    shards = flops < 4e6 ? 1 : std::clamp<std::int64_t>(job_.batch_size / 16, 1, std::min(processors(), 16));
+    shards = flops < 4e6
+                 ? 1
+                 : std::clamp<std::int64_t>(job_.batch_size / 16, 1, std::min(processors(), 16));
     job_.config.train.set("shards", shards);
   }
   const int threads = options_.threads > 0 ? options_.threads : processors();
   pool_ = std::make_shared<ThreadPool>(static_cast<int>(std::min<std::int64_t>(threads, shards)));
-  sink_.message(track::Level::note, "engine", fmt::format("{} shard{} on {} thread{}, batches of {}", shards, shards == 1 ? "" : "s", pool_->threads(),
-                                                          pool_->threads() == 1 ? "" : "s", job_.batch_size));
+  sink_.message(
+      track::Level::note, "engine",
+      fmt::format("{} shard{} on {} thread{}, batches of {}", shards, shards == 1 ? "" : "s",
+                  pool_->threads(), pool_->threads() == 1 ? "" : "s", job_.batch_size));
 }
 
 void Run::build_steps() {
@@ -124,17 +139,22 @@ void Run::build_steps() {
   options.dtype = dtype_;
   options.mixed = job_.config.train.text("precision") == "bf16";
   options.without_passes = job_.config.train.texts("without_passes");
-  step_ = std::make_unique<TrainStep>(job_.model, job_.loss, job_.optimizer, job_.variables, state_, options);
-  eval_ = std::make_unique<EvalStep>(job_.model, job_.loss, job_.variables, state_.parameters, state_.buffers, options);
+  step_ = std::make_unique<TrainStep>(job_.model, job_.loss, job_.optimizer, job_.variables, state_,
+                                      options);
+  eval_ = std::make_unique<EvalStep>(job_.model, job_.loss, job_.variables, state_.parameters,
+                                     state_.buffers, options);
 }
 
 // Names the layer and the operation by computing the failing step again, one operation at a time,
 // from the state before it (which the compiled step leaves as it was).
 void Run::diverged(const data::Batch& batch, const TrainStep::Result& result) {
-  const std::string where = fmt::format("step {} (epoch {}, batch {})", state_.step + 1, batch.cursor.epoch + 1, batch.cursor.batch + 1);
+  const std::string where = fmt::format("step {} (epoch {}, batch {})", state_.step + 1,
+                                        batch.cursor.epoch + 1, batch.cursor.batch + 1);
   const std::string remedy = fmt::format(
-      "try a smaller learning rate (now {:.3g}), --set optimizer.clip_norm=1, or data.normalize = \"standard\"; the last good state is {}",
-      job_.schedule(state_.step), writes() ? options_.directory + "/checkpoints" : "lost (no run directory)");
+      "try a smaller learning rate (now {:.3g}), --set optimizer.clip_norm=1, or data.normalize = "
+      "\"standard\"; the last good state is {}",
+      job_.schedule(state_.step),
+      writes() ? options_.directory + "/checkpoints" : "lost (no run directory)");
   if (writes()) {
     state_.seconds = elapsed();
     start_ = Clock::now();
@@ -143,10 +163,15 @@ void Run::diverged(const data::Batch& batch, const TrainStep::Result& result) {
   try {
     step_->run_eagerly(batch);
   } catch (const Error& e) {
-    if (e.kind() == ErrorKind::diverged) throw Error(ErrorKind::diverged, e.message(), where + (e.where().empty() ? "" : ", " + e.where()), remedy);
+    if (e.kind() == ErrorKind::diverged)
+      throw Error(ErrorKind::diverged, e.message(),
+                  where + (e.where().empty() ? "" : ", " + e.where()), remedy);
     throw;
   }
-  throw Error(ErrorKind::diverged, fmt::format("the loss is {} and the gradient norm {}", result.loss, result.gradient_norm), where, remedy);
+  throw Error(
+      ErrorKind::diverged,
+      fmt::format("the loss is {} and the gradient norm {}", result.loss, result.gradient_norm),
+      where, remedy);
 }
 
 void Run::after_step(const TrainStep::Result& result, const data::Batch& batch) {
@@ -159,13 +184,20 @@ void Run::after_step(const TrainStep::Result& result, const data::Batch& batch) 
   state_.batch = next.batch;
   const std::int64_t every = job_.config.train.integer("log_every");
   if (every > 0 && state_.step % every == 0) {
-    sink_.record({state_.step, batch.cursor.epoch + 1, "train",
-                  {{"loss", result.loss}, {"lr", job_.schedule(state_.step - 1)}, {"grad_norm", result.gradient_norm}}, elapsed()});
+    sink_.record({state_.step,
+                  batch.cursor.epoch + 1,
+                  "train",
+                  {{"loss", result.loss},
+                   {"lr", job_.schedule(state_.step - 1)},
+                   {"grad_norm", result.gradient_norm}},
+                  elapsed()});
   }
   if (since(last_progress_) > 0.1) {
     last_progress_ = Clock::now();
-    sink_.progress({batch.cursor.epoch + 1, batch.cursor.batch + 1, job_.steps_per_epoch, state_.step, state_.epoch_loss / state_.epoch_rows,
-                    job_.schedule(state_.step - 1), static_cast<double>(epoch_rows_timed_) / std::max(1e-9, since(epoch_start_))});
+    sink_.progress({batch.cursor.epoch + 1, batch.cursor.batch + 1, job_.steps_per_epoch,
+                    state_.step, state_.epoch_loss / state_.epoch_rows,
+                    job_.schedule(state_.step - 1),
+                    static_cast<double>(epoch_rows_timed_) / std::max(1e-9, since(epoch_start_))});
   }
 }
 
@@ -173,7 +205,8 @@ bool Run::should_stop(const TrainStep::Result& result) {
   const Options& t = job_.config.train;
   if (const int signal = stop_signal.load()) {
     reason_ = signal == 2 ? "interrupted (Ctrl-C)" : fmt::format("interrupted (signal {})", signal);
-  } else if (t.has("stop_gradient_norm") && result.gradient_norm <= t.number("stop_gradient_norm")) {
+  } else if (t.has("stop_gradient_norm") &&
+             result.gradient_norm <= t.number("stop_gradient_norm")) {
     reason_ = fmt::format("converged: gradient norm {:.3g}", result.gradient_norm);
   } else if (t.has("max_seconds") && elapsed() >= t.number("max_seconds")) {
     reason_ = "time limit";
@@ -197,8 +230,11 @@ bool Run::train_epoch() {
     if (every > 0 && state_.step % every == 0 && state_.epoch == epoch) checkpoint();
     if (stop && state_.epoch == epoch) return false;
   }
-  last_train_ = {{"loss", state_.epoch_loss / std::max(1.0, state_.epoch_rows)}, {"lr", job_.schedule(std::max<std::int64_t>(0, state_.step - 1))},
-                 {"grad_norm", result.gradient_norm}, {"rows_per_second", static_cast<double>(epoch_rows_timed_) / std::max(1e-9, since(epoch_start_))}};
+  last_train_ = {{"loss", state_.epoch_loss / std::max(1.0, state_.epoch_rows)},
+                 {"lr", job_.schedule(std::max<std::int64_t>(0, state_.step - 1))},
+                 {"grad_norm", result.gradient_norm},
+                 {"rows_per_second",
+                  static_cast<double>(epoch_rows_timed_) / std::max(1e-9, since(epoch_start_))}};
   sink_.record({state_.step, epoch + 1, "train", last_train_, elapsed()});
   end_epoch();
   return reason_.empty();
@@ -210,10 +246,14 @@ bool Run::improved(const Metrics& valid) {
   if (std::isnan(value) && name != "loss") {
     std::vector<std::string> names;
     for (const auto& [key, unused] : valid) names.push_back(key);
-    throw Error(ErrorKind::usage, fmt::format("train.monitor is \"{}\", which is not a metric of this run", name), "[train]", did_you_mean(name, names));
+    throw Error(ErrorKind::usage,
+                fmt::format("train.monitor is \"{}\", which is not a metric of this run", name),
+                "[train]", did_you_mean(name, names));
   }
   const double delta = job_.config.train.number("min_delta");
-  const bool better = std::isnan(state_.best) || (larger_is_better(name) ? value > state_.best + delta : value < state_.best - delta);
+  const bool better =
+      std::isnan(state_.best) ||
+      (larger_is_better(name) ? value > state_.best + delta : value < state_.best - delta);
   if (better) state_.best = value;
   return better;
 }
@@ -235,7 +275,8 @@ void Run::validate(std::int64_t epoch) {
   }
   const std::int64_t patience = job_.config.train.integer("patience");
   if (patience > 0 && state_.stale >= patience && reason_.empty()) {
-    reason_ = fmt::format("early stopping: epoch {} is no better than epoch {} for {} epochs", epoch, state_.best_epoch, state_.stale);
+    reason_ = fmt::format("early stopping: epoch {} is no better than epoch {} for {} epochs",
+                          epoch, state_.best_epoch, state_.stale);
   }
 }
 
@@ -245,9 +286,12 @@ void Run::end_epoch() {
   const std::int64_t epoch = state_.batch == 0 ? state_.epoch : state_.epoch + 1;
   const double train_loss = state_.epoch_loss / std::max(1.0, state_.epoch_rows);
   state_.epoch_loss = state_.epoch_rows = 0;
-  if (job_.data.valid.rows() > 0 && (last || epoch % job_.config.train.integer("validate_every") == 0)) validate(epoch);
+  if (job_.data.valid.rows() > 0 &&
+      (last || epoch % job_.config.train.integer("validate_every") == 0))
+    validate(epoch);
   const Options& t = job_.config.train;
-  if (t.has("stop_loss") && train_loss <= t.number("stop_loss") && reason_.empty()) reason_ = fmt::format("converged: loss {:.4g}", train_loss);
+  if (t.has("stop_loss") && train_loss <= t.number("stop_loss") && reason_.empty())
+    reason_ = fmt::format("converged: loss {:.4g}", train_loss);
   sink_.epoch_end(epoch);
   const std::int64_t every = job_.config.checkpoint.integer("every_epochs");
   if (every > 0 && (epoch % every == 0 || last)) checkpoint();
@@ -262,12 +306,15 @@ void Run::checkpoint(bool final_one) {
 }
 
 Outcome Run::go() {
-  sink_.begin({options_.directory, wanted_epochs(), job_.steps_per_epoch, job_.total_steps, state_.step});
+  sink_.begin(
+      {options_.directory, wanted_epochs(), job_.steps_per_epoch, job_.total_steps, state_.step});
   began_ = start_ = epoch_start_ = Clock::now();
   const std::int64_t patience = job_.config.train.integer("patience");
-  if (patience > 0 && state_.stale >= patience) reason_ = fmt::format("early stopping after epoch {}", state_.epoch);
+  if (patience > 0 && state_.stale >= patience)
+    reason_ = fmt::format("early stopping after epoch {}", state_.epoch);
   if (options_.resume && (state_.step >= job_.total_steps || !reason_.empty())) {
-    sink_.message(track::Level::note, "resumed", "the run had already ended; its results are written again");
+    sink_.message(track::Level::note, "resumed",
+                  "the run had already ended; its results are written again");
   }
   while (reason_.empty() && state_.step < job_.total_steps) {
     if (!train_epoch()) break;
@@ -278,7 +325,12 @@ Outcome Run::go() {
     outcome.exit_code = 128 + signal;
     outcome.reason = reason_;
     outcome.summary = summary(outcome);
-    sink_.message(track::Level::note, "stopped", reason_ + (writes() ? fmt::format(", saved at step {}; go on with: descent train --resume {}", state_.step, options_.directory) : ""));
+    sink_.message(
+        track::Level::note, "stopped",
+        reason_ + (writes()
+                       ? fmt::format(", saved at step {}; go on with: descent train --resume {}",
+                                     state_.step, options_.directory)
+                       : ""));
     return outcome;
   }
   outcome.reason = reason_.empty() ? "finished" : reason_;
@@ -294,7 +346,9 @@ void Run::finish(Outcome& outcome) {
     copy_into(state_.buffers, state_.best_buffers);
   }
   if (outcome.reason != "finished") {
-    sink_.message(track::Level::note, "stopped", outcome.reason + (state_.best_parameters.empty() ? "" : "; best weights restored"));
+    sink_.message(
+        track::Level::note, "stopped",
+        outcome.reason + (state_.best_parameters.empty() ? "" : "; best weights restored"));
   }
   if (job_.data.test.rows() > 0) {
     test_ = evaluate_rows(*eval_, job_.data.test, job_.data.transform, dtype_).metrics;
@@ -304,16 +358,19 @@ void Run::finish(Outcome& outcome) {
   if (writes()) {
     SavedModel saved{job_.config, job_.data.transform, job_.model, {}};
     std::size_t p = 0, b = 0;
-    for (const auto& v : job_.variables) saved.variables.push_back(v.trained ? state_.parameters[p++] : state_.buffers[b++]);
+    for (const auto& v : job_.variables)
+      saved.variables.push_back(v.trained ? state_.parameters[p++] : state_.buffers[b++]);
     saved.save(options_.directory);
-    write_file_atomic((std::filesystem::path(options_.directory) / "summary.json").string(), outcome.summary.dump(1) + "\n");
+    write_file_atomic((std::filesystem::path(options_.directory) / "summary.json").string(),
+                      outcome.summary.dump(1) + "\n");
   }
   sink_.end(outcome.summary);
 }
 
 nlohmann::json to_json(const Metrics& metrics) {
   nlohmann::json j = nlohmann::json::object();
-  for (const auto& [name, value] : metrics) j[name] = std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
+  for (const auto& [name, value] : metrics)
+    j[name] = std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
   return j;
 }
 
@@ -323,13 +380,24 @@ nlohmann::json Run::summary(const Outcome& outcome) const {
   const double seconds = elapsed();
   std::int64_t parameters = 0;
   for (const auto& v : job_.variables) parameters += v.trained ? v.type.shape.size() : 0;
-  nlohmann::json j = {{"reason", outcome.reason}, {"exit_code", outcome.exit_code}, {"seed", state_.seed}, {"steps", state_.step},
-                      {"epochs", state_.epoch}, {"parameters", parameters}, {"seconds", seconds},
-                      {"samples_per_second", static_cast<double>(rows_done_) / std::max(1e-9, since(began_))},
-                      {"peak_memory_bytes", usage.ru_maxrss * 1024}, {"versions", versions()},
-                      {"shards", job_.config.train.integer("shards")}, {"threads", pool_->threads()},
-                      {"train", to_json(last_train_)}, {"valid", to_json(last_valid_)}, {"best_valid", to_json(best_valid_)},
-                      {"best_epoch", state_.best_epoch}, {"test", to_json(test_)}};
+  nlohmann::json j = {
+      {"reason", outcome.reason},
+      {"exit_code", outcome.exit_code},
+      {"seed", state_.seed},
+      {"steps", state_.step},
+      {"epochs", state_.epoch},
+      {"parameters", parameters},
+      {"seconds", seconds},
+      {"samples_per_second", static_cast<double>(rows_done_) / std::max(1e-9, since(began_))},
+      {"peak_memory_bytes", usage.ru_maxrss * 1024},
+      {"versions", versions()},
+      {"shards", job_.config.train.integer("shards")},
+      {"threads", pool_->threads()},
+      {"train", to_json(last_train_)},
+      {"valid", to_json(last_valid_)},
+      {"best_valid", to_json(best_valid_)},
+      {"best_epoch", state_.best_epoch},
+      {"test", to_json(test_)}};
   if (writes()) j["directory"] = options_.directory;
   return j;
 }

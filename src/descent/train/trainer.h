@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "descent/train/job.h"
 #include "descent/track/sink.h"
+#include "descent/train/job.h"
 
 namespace descent::train {
 
@@ -15,9 +15,10 @@ struct RunOptions {
 };
 
 struct Outcome {
-  std::string reason;     // "finished", "early stopping", "converged: ...", "time limit", "interrupted"
-  int exit_code = 0;      // 0, or 130 / 143 where a signal stopped it (saved before)
-  nlohmann::json summary; // as in summary.json
+  std::string
+      reason;         // "finished", "early stopping", "converged: ...", "time limit", "interrupted"
+  int exit_code = 0;  // 0, or 130 / 143 where a signal stopped it (saved before)
+  nlohmann::json summary;  // as in summary.json
 };
 
 // Trains. Throws Error(diverged) where the loss or the gradients stop being finite (the last good
