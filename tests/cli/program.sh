@@ -301,7 +301,7 @@ interrupted() {
   wait "$pid" || code=$?
   [ "$code" -eq "$wanted" ] || fail "exit code $code, not $wanted"
   [ "$signal" = KILL ] || has err 'stopped  interrupted'
-  [ ! -e part/summary.json ] || fail "it ended before it was interrupted"
+  [ ! -e part/model.json ] || fail "it ended before it was interrupted"
   run 0 train --resume part
   has err resumed
   same whole/model.safetensors part/model.safetensors

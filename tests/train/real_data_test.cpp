@@ -92,9 +92,9 @@ TEST(LinearRegression, TheTextbookExample) {
   std::ofstream(folder / "line.csv") << "x,y\n1,3\n2,4\n3,2\n4,5\n5,6\n";
   Recorder r;
   run({"data.path=" + (folder / "line.csv"), "data.target=y", "data.task=regression",
-       "data.split=[1.0]", "data.normalize=none", "model.name=linear", "model.init=zeros",
-       "loss.name=mse", "optimizer.name=sgd", "optimizer.lr=0.01", "train.steps=1000",
-       "train.batch_size=full"},
+       "data.split=[1,0]", "data.normalize=none", "data.normalize_target=false",
+       "model.name=linear", "model.init=zeros", "loss.name=mse", "optimizer.name=sgd",
+       "optimizer.lr=0.01", "train.steps=1000", "train.batch_size=full"},
       {folder / "run"}, r);
   const auto saved = train::SavedModel::load(folder / "run");
   EXPECT_NEAR(saved.variables[0].second.item(), 0.71, 0.005);

@@ -27,7 +27,8 @@ std::vector<std::string> assignments(const std::vector<std::string>& more = {}) 
                                   "train.batch_size=32",
                                   "train.log_every=1",
                                   "train.shards=2",
-                                  "train.patience=3"};
+                                  "train.patience=3",
+                                  "checkpoint.min_seconds=0"};
   all.insert(all.end(), more.begin(), more.end());
   return all;
 }

@@ -34,7 +34,7 @@ void convert(std::string_view from, const Type& type, Array& to) {
     const auto x = big_endian(from.substr(i * type.size, type.size));
     switch (type.code) {
       case 0x09:
-        to.as<std::int32_t>()[i] = static_cast<std::int8_t>(x);
+        to.as<std::int32_t>()[i] = static_cast<int>(static_cast<unsigned char>(x) ^ 0x80u) - 0x80;
         break;
       case 0x0B:
         to.as<std::int32_t>()[i] = static_cast<std::int16_t>(x);

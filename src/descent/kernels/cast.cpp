@@ -29,7 +29,8 @@ HWY_INLINE To Convert(From x) {
   } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
     // Outside the range conversion is undefined: the nearest end instead, and 0 for NaN.
     constexpr auto low = static_cast<From>(std::numeric_limits<To>::min());
-    constexpr auto end = static_cast<From>(std::numeric_limits<To>::max() / 2 + 1) * 2;
+    constexpr To half = std::numeric_limits<To>::max() / 2 + 1;  // a power of two: exact in From
+    constexpr auto end = static_cast<From>(half) * 2;
     if (x >= end) return std::numeric_limits<To>::max();
     if (x <= low) return std::numeric_limits<To>::min();
     return x == x ? static_cast<To>(x) : To{0};

@@ -253,8 +253,9 @@ class TileProgram::Planner {
   std::map<std::size_t, std::vector<int>> free_;  // tiles to be used again, by element size
 };
 
-TileProgram::TileProgram(Shape shape, std::vector<Input> inputs,
-                         std::vector<Instruction> instructions, std::vector<int> outputs)
+TileProgram::TileProgram(const Shape& shape, const std::vector<Input>& inputs,
+                         const std::vector<Instruction>& instructions,
+                         const std::vector<int>& outputs)
     : size_(shape.size()) {
   for (const auto& input : inputs) patterns_.emplace_back(input.shape, shape, size_of(input.dtype));
   Planner planner(size_, patterns_, inputs, instructions, outputs);

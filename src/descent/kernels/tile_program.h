@@ -30,8 +30,8 @@ class TileProgram {
   };
 
   // outputs: operand numbers to be written to memory, dense, each of the program's shape.
-  TileProgram(Shape shape, std::vector<Input> inputs, std::vector<Instruction> instructions,
-              std::vector<int> outputs);
+  TileProgram(const Shape& shape, const std::vector<Input>& inputs,
+              const std::vector<Instruction>& instructions, const std::vector<int>& outputs);
 
   std::int64_t size() const { return size_; }
   // Bytes of scratch that run() needs (tiles of temporaries and of materialised broadcasts).

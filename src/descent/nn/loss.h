@@ -39,7 +39,7 @@ struct CrossEntropyOptions {
 };
 // -log softmax(p)[t]; torch.nn.CrossEntropyLoss with its label smoothing and class weights (the
 // mean is divided by the sum of the rows' class weights).
-Loss cross_entropy(CrossEntropyOptions options = {});
+Loss cross_entropy(const CrossEntropyOptions& options = {});
 // softplus(z) - y z from logits z; torch.nn.BCEWithLogitsLoss. Target: labels int64 [rows] (one
 // output: 0 or 1; more: each class against the rest), or numbers in [0, 1] as the prediction.
 Loss binary_cross_entropy();

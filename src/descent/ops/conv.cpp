@@ -122,8 +122,8 @@ struct ConvOp final : OpBase<ConvOp> {
   }
   double flops(std::span<const Type> in, std::span<const Type>) const override {
     const auto s = shape(in);
-    return 2.0 *
-           static_cast<double>(s.n * s.k * s.out_h() * s.out_w() * (s.c / s.groups) * s.r * s.s);
+    const std::int64_t per_output = s.c / s.groups * s.r * s.s;
+    return 2.0 * static_cast<double>(s.n * s.k * s.out_h() * s.out_w() * per_output);
   }
 };
 

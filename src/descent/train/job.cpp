@@ -44,12 +44,20 @@ void check_task(const nn::Loss& loss, data::Task task) {
               "[loss]", fmt::format("use \"{}\", or say data.task", auto_loss(task)));
 }
 
+// 1234567 -> "1,234,567"
+std::string grouped(std::int64_t n) {
+  std::string text = std::to_string(n);
+  for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<std::size_t>(at), ",");
+  return text;
+}
+
 void tell_model(const Job& job, track::Sink& sink) {
   std::int64_t parameters = 0;
   for (const auto& v : job.variables) parameters += v.trained ? v.type.shape.size() : 0;
   sink.message(track::Level::note, "model",
-               fmt::format(fmt::runtime("{}, {:L} parameters, {}"), job.config.model.text("name"),
-                           parameters, job.config.train.text("precision")));
+               fmt::format("{}, {} parameters, {}", job.config.model.text("name"),
+                           grouped(parameters), job.config.train.text("precision")));
 }
 
 }  // namespace
@@ -94,6 +102,9 @@ Job prepare(Config config, track::Sink& sink) {
   job.variables = nn::describe(job.model, job.batch);
   const std::int64_t rows = job.data.train.rows();
   job.batch_size = batch_size_of(config, rows);
+  if (config.train.text("batch_size") == "auto") {
+    config.train.set("batch_size", std::to_string(job.batch_size));
+  }
   const bool drop = config.train.boolean("drop_last");
   job.steps_per_epoch = std::max<std::int64_t>(
       1, drop ? rows / job.batch_size : (rows + job.batch_size - 1) / job.batch_size);

@@ -83,7 +83,7 @@ Values TrainStep::trace(ValueSpan in, bool weighted) const {
                     h = scalars_.size();
   const ValueSpan parameters = in.first(p), buffers = in.subspan(p, b),
                   state = in.subspan(p + b, s), scalars = in.subspan(p + b + s, h);
-  const Value key = in[p + b + s + h], x = in[p + b + s + h + 1], y = in[p + b + s + h + 2];
+  const Value &key = in[p + b + s + h], &x = in[p + b + s + h + 1], &y = in[p + b + s + h + 2];
   const Value w = weighted ? in[p + b + s + h + 3] : Value();
   std::map<std::string, Value> updated;
   const ScalarFn loss = [&](ValueSpan theta) {

@@ -48,6 +48,7 @@ class Run {
   bool should_stop(const TrainStep::Result& result);
   void finish(Outcome& outcome);
   nlohmann::json summary(const Outcome& outcome) const;
+  void write_summary(const Outcome& outcome) const;
   double elapsed() const { return state_.seconds + since(start_); }
   bool writes() const { return !options_.directory.empty(); }
   std::int64_t wanted_epochs() const {
@@ -66,6 +67,8 @@ class Run {
   Metrics last_train_, last_valid_, best_valid_, test_;
   Clock::time_point began_ = Clock::now(), start_ = Clock::now(), epoch_start_ = Clock::now(),
                     last_progress_ = Clock::now();
+  Clock::time_point last_checkpoint_ = Clock::now();
+  bool best_changed_ = false;
   std::int64_t rows_done_ = 0, epoch_rows_timed_ = 0, last_saved_ = -1;
   std::string reason_;
 };
@@ -265,11 +268,9 @@ void Run::validate(std::int64_t epoch) {
     state_.best_epoch = epoch;
     state_.stale = 0;
     best_valid_ = last_valid_;
-    if (job_.config.train.boolean("restore_best")) {
-      state_.best_parameters = clone(state_.parameters);
-      state_.best_buffers = clone(state_.buffers);
-    }
-    if (writes()) save_best(options_.directory, state_);
+    state_.best_parameters = clone(state_.parameters);
+    state_.best_buffers = clone(state_.buffers);
+    best_changed_ = true;
   } else {
     ++state_.stale;
   }
@@ -294,7 +295,8 @@ void Run::end_epoch() {
     reason_ = fmt::format("converged: loss {:.4g}", train_loss);
   sink_.epoch_end(epoch);
   const std::int64_t every = job_.config.checkpoint.integer("every_epochs");
-  if (every > 0 && (epoch % every == 0 || last)) checkpoint();
+  const bool soon = since(last_checkpoint_) < job_.config.checkpoint.number("min_seconds");
+  if (every > 0 && (last || (epoch % every == 0 && !soon))) checkpoint();
 }
 
 void Run::checkpoint(bool final_one) {
@@ -302,7 +304,10 @@ void Run::checkpoint(bool final_one) {
   state_.seconds = elapsed();
   start_ = Clock::now();
   save_checkpoint(options_.directory, state_, job_.config.checkpoint.integer("keep"));
+  if (best_changed_) save_best(options_.directory, state_);
+  best_changed_ = false;
   last_saved_ = state_.step;
+  last_checkpoint_ = Clock::now();
 }
 
 Outcome Run::go() {
@@ -338,17 +343,23 @@ Outcome Run::go() {
   return outcome;
 }
 
+void Run::write_summary(const Outcome& outcome) const {
+  if (!writes()) return;
+  write_file_atomic((std::filesystem::path(options_.directory) / "summary.json").string(),
+                    outcome.summary.dump(1) + "\n");
+}
+
 void Run::finish(Outcome& outcome) {
   checkpoint();
   const double seconds = elapsed();
-  if (!state_.best_parameters.empty()) {
+  const bool restore = job_.config.train.boolean("restore_best") && !state_.best_parameters.empty();
+  if (restore) {
     copy_into(state_.parameters, state_.best_parameters);
     copy_into(state_.buffers, state_.best_buffers);
   }
   if (outcome.reason != "finished") {
-    sink_.message(
-        track::Level::note, "stopped",
-        outcome.reason + (state_.best_parameters.empty() ? "" : "; best weights restored"));
+    sink_.message(track::Level::note, "stopped",
+                  outcome.reason + (restore ? "; best weights restored" : ""));
   }
   if (job_.data.test.rows() > 0) {
     test_ = evaluate_rows(*eval_, job_.data.test, job_.data.transform, dtype_).metrics;
@@ -361,8 +372,7 @@ void Run::finish(Outcome& outcome) {
     for (const auto& v : job_.variables)
       saved.variables.push_back(v.trained ? state_.parameters[p++] : state_.buffers[b++]);
     saved.save(options_.directory);
-    write_file_atomic((std::filesystem::path(options_.directory) / "summary.json").string(),
-                      outcome.summary.dump(1) + "\n");
+    write_summary(outcome);
   }
   sink_.end(outcome.summary);
 }

@@ -60,7 +60,7 @@ Value divided_where_not_zero(const Value& x, const Value& w) {
 
 }  // namespace
 
-Loss cross_entropy(CrossEntropyOptions options) {
+Loss cross_entropy(const CrossEntropyOptions& options) {
   check_options(options);
   Loss loss{.name = "cross_entropy", .classification = true};
   loss.rows = [options](const Value& prediction, const Value& target) {
