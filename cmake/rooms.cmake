@@ -75,6 +75,9 @@ macro(descent_finish)
   endforeach()
   add_library(descent STATIC ${objects})
   add_library(descent::descent ALIAS descent)
+  if(DESCENT_SANITIZE)  # whoever links it needs the sanitizers' run time
+    target_link_options(descent PUBLIC -fsanitize=${DESCENT_SANITIZE})
+  endif()
   target_link_libraries(descent PUBLIC descent_dependencies)
   target_compile_features(descent PUBLIC cxx_std_20)
   target_include_directories(descent PUBLIC

@@ -102,32 +102,6 @@ std::optional<Values> simplify_node(const Node& node, const Values& in) {
 
 }  // namespace
 
-Values rewrite(const Values& outputs, const Rule& rule) {
-  ValueMap replace;
-  auto mapped = [&replace](const Value& v) {
-    const auto it = replace.find(v);
-    return it == replace.end() ? v : it->second;
-  };
-  for (Node* node : topological(outputs)) {
-    bool changed = false;
-    Values inputs;
-    for (const auto& v : node->inputs) {
-      inputs.push_back(mapped(v));
-      changed = changed || !(inputs.back() == v);
-    }
-    const AtScope scope(node->scope);
-    std::optional<Values> result = rule(*node, inputs);
-    if (!result && !changed) continue;
-    if (!result) result = apply_all(node->op, std::move(inputs));
-    for (std::size_t i = 0; i < result->size(); ++i) {
-      replace.insert_or_assign(Value(node->shared_from_this(), static_cast<int>(i)), (*result)[i]);
-    }
-  }
-  Values result;
-  for (const auto& v : outputs) result.push_back(mapped(v));
-  return result;
-}
-
 Values expand(const Values& outputs, const PassContext& context) {
   bool any = false;
   Values result = rewrite(outputs, [&any](const Node& node, const Values& in) {

@@ -20,11 +20,6 @@ struct Pass {
 };
 const std::vector<Pass>& passes();
 
-// Rebuilds the graph in order: `rule` gets an old node and its new inputs and returns the new
-// outputs, or nothing to keep the operation.
-using Rule = std::function<std::optional<Values>(const Node& node, const Values& inputs)>;
-Values rewrite(const Values& outputs, const Rule& rule);
-
 Values expand(const Values& outputs,
               const PassContext& context);  // checkpoints become their bodies
 Values merge_shards(const Values& outputs,

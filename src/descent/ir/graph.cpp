@@ -30,8 +30,8 @@ std::vector<Node*> topological(ValueSpan outputs) {
   return found;
 }
 
-Values substitute(ValueSpan outputs, ValueMap& replace) {
-  auto mapped = [&replace](const Value& v) {
+Values rewrite(ValueSpan outputs, const Rule& rule, ValueMap replace) {
+  const auto mapped = [&replace](const Value& v) {
     const auto it = replace.find(v);
     return it == replace.end() ? v : it->second;
   };
@@ -42,16 +42,22 @@ Values substitute(ValueSpan outputs, ValueMap& replace) {
       inputs.push_back(mapped(v));
       changed = changed || !(inputs.back() == v);
     }
-    if (!changed) continue;
     const AtScope scope(node->scope);
-    const Values rebuilt = apply_all(node->op, std::move(inputs));
-    for (int i = 0; i < static_cast<int>(rebuilt.size()); ++i) {
-      replace.try_emplace(Value(node->shared_from_this(), i), rebuilt[static_cast<std::size_t>(i)]);
+    std::optional<Values> result = rule(*node, inputs);
+    if (!result && !changed) continue;
+    if (!result) result = apply_all(node->op, std::move(inputs));
+    for (std::size_t i = 0; i < result->size(); ++i) {
+      replace.try_emplace(Value(node->shared_from_this(), static_cast<int>(i)), (*result)[i]);
     }
   }
   Values result;
   for (const auto& v : outputs) result.push_back(v ? mapped(v) : v);
   return result;
+}
+
+Values substitute(ValueSpan outputs, const ValueMap& replace) {
+  return rewrite(
+      outputs, [](const Node&, const Values&) { return std::nullopt; }, replace);
 }
 
 void print(std::ostream& out, ValueSpan outputs) {

@@ -1,6 +1,7 @@
 // Walks over the graph that values hang on.
 #pragma once
 #include <functional>
+#include <optional>
 #include <ostream>
 #include <unordered_map>
 
@@ -18,9 +19,13 @@ struct ValueHash {
 };
 using ValueMap = std::unordered_map<Value, Value, ValueHash>;
 
+// Rebuilds the graph in order: `rule` gets an old node and its new inputs and returns the new
+// outputs, or nothing to keep the operation. `replace` may begin with values that stand for others.
+using Rule = std::function<std::optional<Values>(const Node& node, const Values& inputs)>;
+Values rewrite(ValueSpan outputs, const Rule& rule, ValueMap replace = {});
+
 // The same outputs with values replaced: rebuilds every node that depends on a replaced value.
-// `replace` is extended with old -> new of all rebuilt values.
-Values substitute(ValueSpan outputs, ValueMap& replace);
+Values substitute(ValueSpan outputs, const ValueMap& replace);
 
 // One line per node: "%7 = matmul(%3, %5) float32[128, 10]  layer 2".
 void print(std::ostream& out, ValueSpan outputs);

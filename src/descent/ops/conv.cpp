@@ -4,6 +4,7 @@
 
 #include "descent/ir/op.h"
 #include "descent/kernels/convolution.h"
+#include "descent/ops/bilinear.h"
 #include "descent/ops/ops.h"
 
 namespace descent {
@@ -104,13 +105,7 @@ struct ConvOp final : OpBase<ConvOp> {
     }
   }
   Values jvp(ValueSpan in, ValueSpan, ValueSpan tangent) const override {
-    Value total;
-    if (tangent[0]) total = apply(*this, {cast(tangent[0], in[0].dtype()), in[1]});
-    if (tangent[1]) {
-      const Value second = apply(*this, {in[0], cast(tangent[1], in[1].dtype())});
-      total = total ? total + second : second;
-    }
-    return {total};
+    return bilinear_jvp(*this, in, tangent);
   }
 
   Kernel bind(const Binding& b) const override {
