@@ -397,7 +397,7 @@ Shape whole_batch(const Type& type, int shards) {
 
 }  // namespace
 
-Plan compile(const Fn& f, std::vector<PlanInput> inputs, const CompileOptions& options) {
+Plan compile(const Fn& f, const std::vector<PlanInput>& inputs, const CompileOptions& options) {
   prepare_thread();
   auto impl = std::make_shared<Plan::Impl>();
   impl->shards = options.shards;
@@ -446,7 +446,7 @@ std::vector<Array> evaluate(const Fn& f, const std::vector<Array>& inputs,
                             const CompileOptions& options) {
   std::vector<PlanInput> described;
   for (const auto& a : inputs) described.push_back({{a.dtype(), a.shape(), false}, "input", a});
-  Plan plan = compile(f, std::move(described), options);
+  Plan plan = compile(f, described, options);
   plan.run();
   std::vector<Array> result;
   for (int i = 0; i < plan.outputs(); ++i) result.push_back(plan.output(i).clone());

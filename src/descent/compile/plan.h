@@ -60,7 +60,7 @@ class Plan {
 };
 
 // Traces f once on placeholders of the inputs' types and compiles what it returns.
-Plan compile(const Fn& f, std::vector<PlanInput> inputs, const CompileOptions& options = {});
+Plan compile(const Fn& f, const std::vector<PlanInput>& inputs, const CompileOptions& options = {});
 
 // Computes f on arrays in one go (compiles, runs, copies the results): tests, small jobs.
 std::vector<Array> evaluate(const Fn& f, const std::vector<Array>& inputs,

@@ -60,7 +60,7 @@ class Parser {
     table_.where = where;
     table_.names_generated = !dialect_.header;
     // Missing markers, distinct, get the first codes of every dictionary.
-    missing_.push_back("");
+    missing_.emplace_back();
     for (const auto& marker : options.missing) {
       if (std::ranges::find(missing_, marker) == missing_.end()) missing_.push_back(marker);
     }

@@ -100,8 +100,8 @@ Value Scope::variable(const std::string& name, Shape shape, const Initializer& i
                      : handed_out(full, shape);
 }
 
-Value Scope::described(const std::string& full, Shape shape, const Initializer& init, bool trained,
-                       bool decay) {
+Value Scope::described(const std::string& full, const Shape& shape, const Initializer& init,
+                       bool trained, bool decay) {
   if (const auto before = bound_.find(full); before != bound_.end()) {
     if (before->second.shape() == shape) return before->second;
     throw Error(ErrorKind::usage,

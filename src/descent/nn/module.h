@@ -70,8 +70,8 @@ class Scope {
   friend std::vector<LayerRow> summarize(const Layer& model, const Type& batch);
   Value variable(const std::string& name, Shape shape, const Initializer& init, bool trained,
                  bool decay);
-  Value described(const std::string& full, Shape shape, const Initializer& init, bool trained,
-                  bool decay);
+  Value described(const std::string& full, const Shape& shape, const Initializer& init,
+                  bool trained, bool decay);
   Value handed_out(const std::string& full, const Shape& shape) const;
   Value traced(const Module& module, const Value& x);
 

@@ -45,7 +45,7 @@ kernels::TileProgram program(Eltwise code, std::span<const Type> in, const Type&
     inputs.push_back({in[i].dtype, in[i].shape});
     instruction.in[i] = static_cast<int>(i);
   }
-  return {out.shape, std::move(inputs), {instruction}, {static_cast<int>(in.size())}};
+  return {out.shape, inputs, {instruction}, {static_cast<int>(in.size())}};
 }
 
 Value mask(Eltwise code, const Value& a, const Value& b) {
