@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "tests/kernels/support.h"
 
@@ -163,6 +164,22 @@ TEST(ArgMax, MatchesTheReference) {
         EXPECT_EQ(out[static_cast<std::size_t>(o * 3 + j)], best);
       }
     }
+  }
+}
+
+TEST(Reduce, ChannelsOfPlanesAndChannelsLastGiveTheSameBits) {
+  for (const auto& [n, c, places] :
+       {std::tuple{1, 1, 1}, {3, 1, 50}, {2, 3, 7}, {5, 16, 64}, {7, 5, 33}, {64, 3, 81}}) {
+    const auto x = testing::random_vector<float>(n * c * places, 4);
+    std::vector<float> last(x.size()), a(static_cast<std::size_t>(c)), b(a.size());
+    for (int i = 0; i < n; ++i)
+      for (int k = 0; k < c; ++k)
+        for (int p = 0; p < places; ++p)
+          last[static_cast<std::size_t>((i * places + p) * c + k)] =
+              x[static_cast<std::size_t>((i * c + k) * places + p)];
+    channel_sum(x.data(), a.data(), n, c, places, DType::float32);
+    reduce_kernel(Reduction::sum, DType::float32)(last.data(), b.data(), 1, n * places, c);
+    ASSERT_TRUE(testing::same_bits(a.data(), b.data(), c)) << n << " " << c << " " << places;
   }
 }
 

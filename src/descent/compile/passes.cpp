@@ -7,8 +7,10 @@
 #include "descent/ir/graph.h"
 #include "descent/ir/op.h"
 #include "descent/ops/eltwise.h"
+#include "descent/ops/layout.h"
 #include "descent/ops/ops.h"
 #include "descent/ops/shards.h"
+#include "descent/ops/transpose.h"
 
 namespace descent {
 namespace {
@@ -76,11 +78,25 @@ Values unstretched(const Node& node, const Values& in) {
   return result;
 }
 
+// A transposition that moves nothing but axes of extent 1.
+bool moves_nothing(const TransposeOp& op, const Shape& shape) {
+  int before = -1;
+  for (const int axis : op.axes) {
+    if (shape[axis] == 1) continue;
+    if (axis < before) return false;
+    before = axis;
+  }
+  return true;
+}
+
 std::optional<Values> simplify_node(const Node& node, const Values& in) {
   const auto name = node.op->name();
   if (name == "identity" || name == "stop_gradient") return Values{in[0]};
   if (name == "reshape" && in[0].node()->op->name() == "reshape")
     return Values{reshape(in[0].node()->inputs[0], node.outputs[0].shape)};
+  if (const auto* turn = dynamic_cast<const TransposeOp*>(node.op.get())) {
+    if (moves_nothing(*turn, in[0].shape())) return Values{reshape(in[0], node.outputs[0].shape)};
+  }
   if (const auto* cast_op = dynamic_cast<const CastOp*>(node.op.get())) {
     // cast(cast(mask, bool), T) of a mask that is already 0 and 1 in T.
     const Node& inner = *in[0].node();
@@ -126,6 +142,16 @@ Values simplify(const Values& outputs, const PassContext&) {
   return rewrite(outputs, simplify_node);
 }
 
+Values channels_last(const Values& outputs, const PassContext& context) {
+  bool any = false;
+  const Values turned = rewrite(outputs, [&any](const Node& node, const Values& in) {
+    auto result = node.op->channels_last(in);
+    any = any || result;
+    return result;
+  });
+  return any ? merge_common(simplify(turned, context), context) : outputs;
+}
+
 Values merge_common(const Values& outputs, const PassContext&) {
   std::unordered_map<std::size_t, std::vector<Values>> seen;
   const auto key = [](const Node& node, const Values& in) {
@@ -147,8 +173,11 @@ Values merge_common(const Values& outputs, const PassContext&) {
 
 const std::vector<Pass>& passes() {
   static const std::vector<Pass> all = {
-      {"expand", expand},     {"merge_shards", merge_shards},
-      {"simplify", simplify}, {"merge_common", merge_common},
+      {"expand", expand},
+      {"merge_shards", merge_shards},
+      {"simplify", simplify},
+      {"merge_common", merge_common},
+      {"channels_last", channels_last},
       {"fuse", fuse},
   };
   return all;

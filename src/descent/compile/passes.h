@@ -27,6 +27,8 @@ Values merge_shards(const Values& outputs,
 Values simplify(const Values& outputs,
                 const PassContext& context);  // identities, constants, broadcasts
 Values merge_common(const Values& outputs, const PassContext& context);  // common subexpressions
+// Images lie channels last over the whole step (ops/layout.h).
+Values channels_last(const Values& outputs, const PassContext& context);
 Values fuse(const Values& outputs,
             const PassContext& context);  // elementwise chains to tile programs
 

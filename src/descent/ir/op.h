@@ -68,6 +68,12 @@ class Op {
     (void)input;
     return false;
   }
+  // The same outputs, bit for bit, with images lying channels last inside (ops/layout.h), where the
+  // operation can: how a plan keeps one layout over the whole step. Nothing: it stays as it is.
+  virtual std::optional<Values> channels_last(ValueSpan in) const {
+    (void)in;
+    return std::nullopt;
+  }
   // Nodes that a plan expands before it schedules (checkpoint): their inlined outputs, or nothing.
   virtual std::optional<Values> expand(ValueSpan in) const {
     (void)in;

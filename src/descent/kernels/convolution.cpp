@@ -27,21 +27,12 @@ std::array<std::int64_t, 3> elements(ConvKind kind, const ConvShape& s) {
   return {input_elements(s), output_elements(s), weight_elements(s)};
 }
 
-// oneDNN's own layouts are two to ten times as fast as NCHW even with the copies they need; but not
-// where there is nothing to slide over, nor for the input gradient of few channels, which its
-// kernels pad to a whole vector.
-ConvLayout choose_layout(ConvKind kind, const ConvShape& s) {
-  const bool point = s.r == 1 && s.s == 1 && s.groups == 1;
-  const bool few = kind == ConvKind::input_gradient && s.c < 8;
-  return point || few ? ConvLayout::plain : ConvLayout::any;
-}
-
 class Converting : public ConvolutionMethod {
  public:
   Converting(ConvKind kind, const ConvShape& s) : count_(elements(kind, s)) {
     ConvShape wide = s;
     wide.dtype = DType::float32;
-    inner_ = library_convolution(kind, wide, choose_layout(kind, wide));
+    inner_ = library_convolution(kind, wide);
     if (inner_ == nullptr) inner_ = unfolding_convolution(kind, wide);
     for (std::size_t i = 0; i < 3; ++i) {
       at_[i + 1] = at_[i] + align_up(static_cast<std::size_t>(count_[i]) * 4);
@@ -92,14 +83,14 @@ void check(const ConvShape& s) {
 ConvolutionMethodPtr choose(ConvKind kind, const ConvShape& s) {
   check(s);
   if (s.dtype == DType::float64) return unfolding_convolution(kind, s);
-  if (auto method = library_convolution(kind, s, choose_layout(kind, s))) return method;
+  if (auto method = library_convolution(kind, s)) return method;
   return s.dtype == DType::float32 ? unfolding_convolution(kind, s)
                                    : converting_convolution(kind, s);
 }
 
 auto key(ConvKind kind, const ConvShape& s) {
   return std::make_tuple(kind, s.n, s.c, s.h, s.w, s.k, s.r, s.s, s.stride_h, s.stride_w, s.pad_h,
-                         s.pad_w, s.dilation_h, s.dilation_w, s.groups, s.dtype);
+                         s.pad_w, s.dilation_h, s.dilation_w, s.groups, s.dtype, s.channels_last);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Two-dimensional convolution (cross-correlation, as PyTorch and the field call it) and pooling,
-// NCHW, through oneDNN in float32 and bfloat16 and by unfolding in float64. One thread each.
+// through oneDNN in float32 and bfloat16 and by unfolding in float64. One thread each. Images lie
+// as [n, c, h, w], or channels last, as [n, h, w, c]: the same numbers come out bit for bit.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -15,6 +16,7 @@ struct ConvShape {
   std::int64_t stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0, dilation_h = 1, dilation_w = 1;
   std::int64_t groups = 1;
   DType dtype = DType::float32;  // float32, float64; bfloat16 for input, weight and gradients
+  bool channels_last = false;    // input and output are [n, h, w, c] and [n, out_h, out_w, k]
   std::int64_t out_h() const { return (h + 2 * pad_h - dilation_h * (r - 1) - 1) / stride_h + 1; }
   std::int64_t out_w() const { return (w + 2 * pad_w - dilation_w * (s - 1) - 1) / stride_w + 1; }
   friend bool operator==(const ConvShape&, const ConvShape&) = default;
@@ -26,7 +28,8 @@ enum class ConvKind {
   weight_gradient,  // a = input,       b = output grad, c = weight gradient
 };
 
-// As Matmul: created once (blocked layouts inside, with their reorders), bound to memory, replayed.
+// As Matmul: created once, bound to memory, replayed. Works on images with channels last; others
+// are copied into that order and back.
 class Convolution {
  public:
   Convolution(ConvKind kind, const ConvShape& shape);
@@ -43,6 +46,7 @@ class Convolution {
 struct PoolShape {
   std::int64_t n = 0, c = 0, h = 0, w = 0;
   std::int64_t r = 0, s = 0, stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0;
+  bool channels_last = false;  // images and results are [n, h, w, c]
   std::int64_t out_h() const { return (h + 2 * pad_h - r) / stride_h + 1; }
   std::int64_t out_w() const { return (w + 2 * pad_w - s) / stride_w + 1; }
   friend bool operator==(const PoolShape&, const PoolShape&) = default;

@@ -1,6 +1,6 @@
-// Convolution by oneDNN. Images are copied into the layout its kernels want and back: by loops of
-// our own where that is a matter of turning matrices round, since its reorders cost more than the
-// convolution.
+// Convolution by oneDNN on images with channels last, where its matrix kernels do best and a plan
+// keeps them. Images that lie otherwise are turned round by loops of our own: its reorders cost
+// more than the convolution. Weights, small, are copied into the layout that its kernels want.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -16,51 +16,22 @@ namespace {
 
 using Run = std::function<void()>;
 
-// Images in blocks of channels, [n, c / block, h * w, block], the last block filled up with zeros.
-// A block of all channels is NHWC.
-struct ChannelBlocks {
-  std::int64_t n, c, places, block;
-  std::size_t element;
-
-  std::size_t block_bytes() const { return static_cast<std::size_t>(places * block) * element; }
-  std::size_t plane_bytes() const { return static_cast<std::size_t>(places) * element; }
-
-  // Calls f(plain planes, block, channels in it) for every block.
-  template <class F>
-  void each(std::byte* plain, std::byte* blocked, const F& f) const {
-    for (std::int64_t i = 0; i < n; ++i) {
-      for (std::int64_t first = 0; first < c; first += block) {
-        const std::int64_t channels = std::min(block, c - first);
-        f(plain, blocked, channels);
-        plain += static_cast<std::size_t>(channels) * plane_bytes();
-        blocked += block_bytes();
-      }
-    }
-  }
-  Run gather(const void* plain, void* blocked) const {
-    return [*this, from = static_cast<std::byte*>(const_cast<void*>(plain)),
-            to = static_cast<std::byte*>(blocked), transpose = transpose_kernel(element)] {
-      each(from, to, [&](std::byte* planes, std::byte* out, std::int64_t channels) {
-        if (channels < block) std::memset(out, 0, block_bytes());
-        transpose(planes, places, out, block, channels, places);
-      });
-    };
-  }
-  Run scatter(const void* blocked, void* plain) const {
-    return [*this, from = static_cast<std::byte*>(const_cast<void*>(blocked)),
-            to = static_cast<std::byte*>(plain), transpose = transpose_kernel(element)] {
-      each(to, from, [&](std::byte* planes, std::byte* in, std::int64_t channels) {
-        transpose(in, block, planes, places, places, channels);
-      });
-    };
-  }
-};
+// Images [n, rows, columns] to [n, columns, rows].
+Run turned(const void* from, void* to, std::int64_t n, std::int64_t rows, std::int64_t columns,
+           std::size_t element) {
+  return [x = static_cast<const std::byte*>(from), y = static_cast<std::byte*>(to), n, rows,
+          columns, bytes = static_cast<std::size_t>(rows * columns) * element,
+          transpose = transpose_kernel(element)] {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i)
+      transpose(x + i * bytes, columns, y + i * bytes, rows, rows, columns);
+  };
+}
 
 // A memory of the call: as the caller has it and as the primitive wants it.
 struct Argument {
   int name = 0;
   onednn::Desc plain, inside;
-  std::int64_t block = 0;  // > 0: an image in blocks of so many channels
+  bool image = false;
   std::size_t offset = 0;  // in scratch, of the copy
   dnnl::reorder reorder{};
   onednn::Desc scratchpad{};
@@ -70,18 +41,15 @@ struct Argument {
 
 class Library : public ConvolutionMethod {
  public:
-  Library(ConvKind kind, const ConvShape& s, ConvLayout layout)
+  Library(ConvKind kind, const ConvShape& s)
       : s_(s),
         type_(onednn::data_type(s.dtype)),
         x_{s.n, s.c, s.h, s.w},
         y_{s.n, s.k, s.out_h(), s.out_w()},
         w_(s.groups > 1 ? onednn::Dims{s.groups, s.k / s.groups, s.c / s.groups, s.r, s.s}
                         : onednn::Dims{s.k, s.c, s.r, s.s}) {
-    const auto image = layout == ConvLayout::plain           ? onednn::Tag::nchw
-                       : layout == ConvLayout::channels_last ? onednn::Tag::nhwc
-                                                             : onednn::Tag::any;
-    const auto weight = layout == ConvLayout::plain ? plain_weight() : onednn::Tag::any;
-    const onednn::Desc x(x_, type_, image), y(y_, type_, image), w(w_, type_, weight);
+    const onednn::Desc x(x_, type_, onednn::Tag::nhwc), y(y_, type_, onednn::Tag::nhwc),
+        w(w_, type_, onednn::Tag::any);
     const onednn::ConvGeometry g{
         {s.stride_h, s.stride_w}, {s.dilation_h - 1, s.dilation_w - 1}, {s.pad_h, s.pad_w}};
     if (kind == ConvKind::forward) {
@@ -134,15 +102,9 @@ class Library : public ConvolutionMethod {
     return s_.groups > 1 ? onednn::Tag::goihw : onednn::Tag::oihw;
   }
   Argument image_of(int name, const onednn::Dims& dims, const onednn::Desc& inside) const {
-    Argument argument{name, onednn::Desc(dims, type_, onednn::Tag::nchw), inside};
-    const std::pair<onednn::Tag, std::int64_t> layouts[] = {
-        {onednn::Tag::nhwc, dims[1]}, {onednn::Tag::nChw16c, 16}, {onednn::Tag::nChw8c, 8}};
-    for (const auto& [tag, block] : layouts) {
-      if (inside == onednn::Desc(dims, type_, tag)) argument.block = block;
-    }
-    // One channel lies the same way in both.
-    if (argument.block == 1) argument.plain = inside;
-    return argument;
+    // One channel or one place lies the same way in both.
+    const bool same = s_.channels_last || dims[1] == 1 || dims[2] * dims[3] == 1;
+    return {name, same ? inside : onednn::Desc(dims, type_, onednn::Tag::nchw), inside, true};
   }
   Argument weight_of(int name, const onednn::Desc& inside) const {
     return {name, onednn::Desc(w_, type_, plain_weight()), inside};
@@ -155,7 +117,7 @@ class Library : public ConvolutionMethod {
     bytes_ = align_up(scratchpad.get_size());
     for (std::size_t i = 0; i < 3; ++i) {
       auto& argument = arguments_[i];
-      if (!argument.moved() || argument.block > 0) continue;
+      if (!argument.moved() || argument.image) continue;
       const auto pd = i < 2 ? onednn::reorder(argument.plain, argument.inside)
                             : onednn::reorder(argument.inside, argument.plain);
       argument.reorder = dnnl::reorder(pd);
@@ -169,21 +131,25 @@ class Library : public ConvolutionMethod {
     }
   }
 
-  ChannelBlocks blocks(const Argument& argument) const {
-    const auto& dims =
-        argument.name == DNNL_ARG_SRC || argument.name == DNNL_ARG_DIFF_SRC ? x_ : y_;
-    return {dims[0], dims[1], dims[2] * dims[3], argument.block, size_of(s_.dtype)};
+  const onednn::Dims& dims(const Argument& argument) const {
+    return argument.name == DNNL_ARG_SRC || argument.name == DNNL_ARG_DIFF_SRC ? x_ : y_;
   }
   Run move_in(const Argument& argument, const void* plain, std::byte* base) const {
     void* inside = base + argument.offset;
-    if (argument.block > 0) return blocks(argument).gather(plain, inside);
+    if (argument.image) {
+      const auto& d = dims(argument);
+      return turned(plain, inside, d[0], d[1], d[2] * d[3], size_of(s_.dtype));
+    }
     return onednn::held(argument.reorder, {{DNNL_ARG_FROM, argument.plain, plain},
                                            {DNNL_ARG_TO, argument.inside, inside},
                                            {DNNL_ARG_SCRATCHPAD, argument.scratchpad, base}});
   }
   Run move_out(const Argument& argument, void* plain, std::byte* base) const {
     const void* inside = base + argument.offset;
-    if (argument.block > 0) return blocks(argument).scatter(inside, plain);
+    if (argument.image) {
+      const auto& d = dims(argument);
+      return turned(inside, plain, d[0], d[2] * d[3], d[1], size_of(s_.dtype));
+    }
     return onednn::held(argument.reorder, {{DNNL_ARG_FROM, argument.inside, inside},
                                            {DNNL_ARG_TO, argument.plain, plain},
                                            {DNNL_ARG_SCRATCHPAD, argument.scratchpad, base}});
@@ -200,10 +166,10 @@ class Library : public ConvolutionMethod {
 
 }  // namespace
 
-ConvolutionMethodPtr library_convolution(ConvKind kind, const ConvShape& shape, ConvLayout layout) {
+ConvolutionMethodPtr library_convolution(ConvKind kind, const ConvShape& shape) {
   const onednn::OneThread one;
   try {
-    return std::make_shared<Library>(kind, shape, layout);
+    return std::make_shared<Library>(kind, shape);
   } catch (const dnnl::error&) {
     return nullptr;  // "unimplemented": the caller has another way
   }

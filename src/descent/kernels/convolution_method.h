@@ -16,12 +16,9 @@ class ConvolutionMethod {
 };
 using ConvolutionMethodPtr = std::shared_ptr<const ConvolutionMethod>;
 
-// How the images lie that oneDNN is given: as they are, channels last, or as it likes best.
-// Reorders to and from NCHW are part of the call.
-enum class ConvLayout { plain, channels_last, any };
-
-// oneDNN; nullptr where it has no kernel for this type on this processor.
-ConvolutionMethodPtr library_convolution(ConvKind kind, const ConvShape& shape, ConvLayout layout);
+// oneDNN, on images with channels last: others are turned round on the way in and out, so that both
+// give the same bits. nullptr where it has no kernel for this type on this processor.
+ConvolutionMethodPtr library_convolution(ConvKind kind, const ConvShape& shape);
 // Unfolds the windows into a matrix and multiplies; float32 and float64.
 ConvolutionMethodPtr unfolding_convolution(ConvKind kind, const ConvShape& shape);
 // bfloat16 where oneDNN has none: converts to float32 and back.

@@ -1,19 +1,9 @@
-#include <algorithm>
+#include "descent/kernels/pooling.h"
 
-#include "descent/kernels/convolution.h"
+#include <algorithm>
 
 namespace descent::kernels {
 namespace {
-
-// The part of a window that lies inside the plane: rows [h0, h1), columns [w0, w1).
-struct Window {
-  std::int64_t h0, h1, w0, w1;
-};
-Window window(const PoolShape& p, std::int64_t oh, std::int64_t ow) {
-  const std::int64_t h = oh * p.stride_h - p.pad_h, w = ow * p.stride_w - p.pad_w;
-  return {std::max<std::int64_t>(h, 0), std::min(h + p.r, p.h), std::max<std::int64_t>(w, 0),
-          std::min(w + p.s, p.w)};
-}
 
 // Calls f(plane's first input element, output element, window) for each output element in order.
 template <class F>
@@ -22,7 +12,7 @@ void each_window(const PoolShape& p, const F& f) {
   for (std::int64_t plane = 0; plane < p.n * p.c; ++plane) {
     for (std::int64_t oh = 0; oh < p.out_h(); ++oh) {
       for (std::int64_t ow = 0; ow < p.out_w(); ++ow, ++o)
-        f(plane * p.h * p.w, o, window(p, oh, ow));
+        f(plane * p.h * p.w, o, pool_window(p, oh, ow));
     }
   }
 }
@@ -31,7 +21,8 @@ void each_window(const PoolShape& p, const F& f) {
 
 template <class T>
 void max_pool(const PoolShape& p, const T* x, T* y, std::int32_t* index) {
-  each_window(p, [&](std::int64_t plane, std::int64_t o, Window v) {
+  if (p.channels_last) return pool_functions_last<T>().max_pool(p, x, y, index);
+  each_window(p, [&](std::int64_t plane, std::int64_t o, PoolWindow v) {
     std::int64_t best = v.h0 * p.w + v.w0;
     T largest = x[plane + best];
     for (std::int64_t h = v.h0; h < v.h1; ++h) {
@@ -50,6 +41,7 @@ void max_pool(const PoolShape& p, const T* x, T* y, std::int32_t* index) {
 
 template <class T>
 void pool_gather(const PoolShape& p, const T* x, const std::int32_t* index, T* out) {
+  if (p.channels_last) return pool_functions_last<T>().gather(p, x, index, out);
   const std::int64_t places = p.out_h() * p.out_w();
   for (std::int64_t plane = 0; plane < p.n * p.c; ++plane, x += p.h * p.w) {
     for (std::int64_t i = 0; i < places; ++i) *out++ = x[*index++];
@@ -58,6 +50,7 @@ void pool_gather(const PoolShape& p, const T* x, const std::int32_t* index, T* o
 
 template <class T>
 void pool_scatter(const PoolShape& p, const T* g, const std::int32_t* index, T* dx) {
+  if (p.channels_last) return pool_functions_last<T>().scatter(p, g, index, dx);
   const std::int64_t places = p.out_h() * p.out_w();
   for (std::int64_t plane = 0; plane < p.n * p.c; ++plane, dx += p.h * p.w) {
     for (std::int64_t i = 0; i < places; ++i) dx[*index++] += *g++;
@@ -66,8 +59,9 @@ void pool_scatter(const PoolShape& p, const T* g, const std::int32_t* index, T* 
 
 template <class T>
 void average_pool(const PoolShape& p, const T* x, T* y) {
+  if (p.channels_last) return pool_functions_last<T>().average(p, x, y);
   const T scale = T{1} / static_cast<T>(p.r * p.s);
-  each_window(p, [&](std::int64_t plane, std::int64_t o, Window v) {
+  each_window(p, [&](std::int64_t plane, std::int64_t o, PoolWindow v) {
     T sum{0};
     for (std::int64_t h = v.h0; h < v.h1; ++h) {
       for (std::int64_t w = v.w0; w < v.w1; ++w) sum += x[plane + h * p.w + w];
@@ -78,9 +72,10 @@ void average_pool(const PoolShape& p, const T* x, T* y) {
 
 template <class T>
 void average_pool_gradient(const PoolShape& p, const T* g, T* dx) {
+  if (p.channels_last) return pool_functions_last<T>().average_gradient(p, g, dx);
   const T scale = T{1} / static_cast<T>(p.r * p.s);
   std::fill_n(dx, p.n * p.c * p.h * p.w, T{0});
-  each_window(p, [&](std::int64_t plane, std::int64_t o, Window v) {
+  each_window(p, [&](std::int64_t plane, std::int64_t o, PoolWindow v) {
     const T share = g[o] * scale;
     for (std::int64_t h = v.h0; h < v.h1; ++h) {
       for (std::int64_t w = v.w0; w < v.w1; ++w) dx[plane + h * p.w + w] += share;

@@ -62,7 +62,60 @@ void arg_max_of(const T* x, std::int64_t* out, std::int64_t outer, std::int64_t 
     }
   }
 }
+
+// The elements of one channel, in order: as Columns() of reduce-inl.h combines a column.
+template <class T>
+class ChannelSum {
+ public:
+  ChannelSum(const T* x, std::int64_t c, std::int64_t places)
+      : x_(x), step_((c - 1) * places), places_(places), left_(places) {}
+
+  T operator()(std::int64_t count) {
+    if (count <= kBlock) return block(count);
+    std::int64_t cut = kBlock;
+    while (2 * cut < count) cut *= 2;
+    const T left = (*this)(cut);
+    return left + (*this)(count - cut);
+  }
+
+ private:
+  static constexpr std::int64_t kBlock = 32;  // kColumnBlock
+
+  T next() {
+    if (left_ == 0) x_ += step_, left_ = places_;
+    --left_;
+    return *x_++;
+  }
+  T block(std::int64_t count) {
+    T sum{0};
+    std::int64_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+      const T a = next(), b = next(), c = next(), d = next();
+      sum += (a + b) + (c + d);
+    }
+    for (; i < count; ++i) sum += next();
+    return sum;
+  }
+
+  const T* x_;
+  std::int64_t step_, places_, left_;
+};
+
+template <class T>
+void channel_sum_of(const T* x, T* out, std::int64_t n, std::int64_t c, std::int64_t places) {
+  for (std::int64_t k = 0; k < c; ++k)
+    out[k] = ChannelSum<T>(x + k * places, c, places)(n * places);
+}
 }  // namespace
+
+void channel_sum(const void* x, void* out, std::int64_t n, std::int64_t c, std::int64_t places,
+                 DType dtype) {
+  if (c == 1) return reduce_kernel(Reduction::sum, dtype)(x, out, 1, n * places, 1);
+  if (dtype == DType::float64) {
+    return channel_sum_of(static_cast<const double*>(x), static_cast<double*>(out), n, c, places);
+  }
+  channel_sum_of(static_cast<const float*>(x), static_cast<float*>(out), n, c, places);
+}
 
 ReduceFn reduce_kernel(Reduction kind, DType dtype) {
   return HWY_DYNAMIC_DISPATCH(FindReduce)(kind, dtype);

@@ -18,6 +18,11 @@ using ReduceFn = void (*)(const void* x, void* out, std::int64_t outer, std::int
                           std::int64_t inner);
 ReduceFn reduce_kernel(Reduction kind, DType dtype);
 
+// Sums of each channel of images [n, c, places] in the order in which reduce_kernel takes the rows
+// of [n * places, c]: the same bits as with channels last. float32, float64.
+void channel_sum(const void* x, void* out, std::int64_t n, std::int64_t c, std::int64_t places,
+                 DType dtype);
+
 // Index (int64) of the largest (smallest) of each row of n, the first of equals; NaN counts as
 // largest.
 void arg_max(const void* x, std::int64_t* out, std::int64_t outer, std::int64_t n,

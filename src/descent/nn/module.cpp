@@ -85,19 +85,19 @@ Scope::Scope(std::map<std::string, Value> bound, bool training, Value key, DType
       key_(std::move(key)),
       bound_(std::move(bound)) {}
 
-Value Scope::parameter(const std::string& name, Shape shape, const Initializer& init, bool decay) {
-  return variable(name, std::move(shape), init, true, decay);
+Value Scope::parameter(const std::string& name, const Shape& shape, const Initializer& init,
+                       bool decay) {
+  return variable(name, shape, init, true, decay);
 }
 
-Value Scope::buffer(const std::string& name, Shape shape, const Initializer& init) {
-  return variable(name, std::move(shape), init, false, false);
+Value Scope::buffer(const std::string& name, const Shape& shape, const Initializer& init) {
+  return variable(name, shape, init, false, false);
 }
 
-Value Scope::variable(const std::string& name, Shape shape, const Initializer& init, bool trained,
-                      bool decay) {
+Value Scope::variable(const std::string& name, const Shape& shape, const Initializer& init,
+                      bool trained, bool decay) {
   const auto full = joined(path_, name);
-  return describing_ ? described(full, std::move(shape), init, trained, decay)
-                     : handed_out(full, shape);
+  return describing_ ? described(full, shape, init, trained, decay) : handed_out(full, shape);
 }
 
 Value Scope::described(const std::string& full, const Shape& shape, const Initializer& init,

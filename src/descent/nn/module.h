@@ -49,8 +49,9 @@ class Scope {
   // A parameter of the module that is called: "encoder.0.weight" for "weight". Asking twice for one
   // name and shape shares the parameter. Applying: an error that lists the names where it is not
   // bound, and one that names both shapes where it has another.
-  Value parameter(const std::string& name, Shape shape, const Initializer& init, bool decay = true);
-  Value buffer(const std::string& name, Shape shape, const Initializer& init);
+  Value parameter(const std::string& name, const Shape& shape, const Initializer& init,
+                  bool decay = true);
+  Value buffer(const std::string& name, const Shape& shape, const Initializer& init);
   // The buffer's value after this step (ignored when not training).
   void update_buffer(const std::string& name, Value value);
 
@@ -68,7 +69,7 @@ class Scope {
  private:
   friend Value call(const Layer& module, Scope& scope, const std::string& name, const Value& x);
   friend std::vector<LayerRow> summarize(const Layer& model, const Type& batch);
-  Value variable(const std::string& name, Shape shape, const Initializer& init, bool trained,
+  Value variable(const std::string& name, const Shape& shape, const Initializer& init, bool trained,
                  bool decay);
   Value described(const std::string& full, const Shape& shape, const Initializer& init,
                   bool trained, bool decay);

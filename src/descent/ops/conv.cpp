@@ -5,6 +5,7 @@
 #include "descent/ir/op.h"
 #include "descent/kernels/convolution.h"
 #include "descent/ops/bilinear.h"
+#include "descent/ops/layout.h"
 #include "descent/ops/ops.h"
 
 namespace descent {
@@ -14,11 +15,12 @@ using kernels::ConvKind;
 using kernels::ConvShape;
 
 struct ConvOp final : OpBase<ConvOp> {
-  ConvOp(ConvKind k, Conv2dOptions o, std::int64_t h = 0, std::int64_t w = 0)
-      : kind(k), options(o), extent_h(h), extent_w(w) {}
+  ConvOp(ConvKind k, Conv2dOptions o, std::int64_t h = 0, std::int64_t w = 0, bool l = false)
+      : kind(k), options(o), extent_h(h), extent_w(w), last(l) {}
   ConvKind kind;
   Conv2dOptions options;
   std::int64_t extent_h, extent_w;  // of the result, where the operands do not determine it
+  bool last;                        // images are [n, h, w, c]
   bool operator==(const ConvOp&) const = default;
 
   std::string_view name() const override {
@@ -28,13 +30,22 @@ struct ConvOp final : OpBase<ConvOp> {
   }
   std::string attributes() const override {
     const auto& o = options;
-    return fmt::format("stride {}x{}, padding {}x{}, dilation {}x{}, groups {}", o.stride_h,
-                       o.stride_w, o.pad_h, o.pad_w, o.dilation_h, o.dilation_w, o.groups);
+    return fmt::format("stride {}x{}, padding {}x{}, dilation {}x{}, groups {}{}", o.stride_h,
+                       o.stride_w, o.pad_h, o.pad_w, o.dilation_h, o.dilation_w, o.groups,
+                       last ? ", channels last" : "");
+  }
+
+  // [n, c, h, w] of an image as it lies, and the reverse.
+  Shape first(const Shape& s) const { return last ? Shape{s[0], s[3], s[1], s[2]} : s; }
+  Shape image(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w) const {
+    return last ? Shape{n, h, w, c} : Shape{n, c, h, w};
   }
 
   ConvShape shape(std::span<const Type> in) const {
-    const auto &a = in[0].shape, &b = in[1].shape;
+    const auto a = first(in[0].shape);
+    const auto b = kind == ConvKind::weight_gradient ? first(in[1].shape) : in[1].shape;
     ConvShape s;
+    s.channels_last = last;
     s.stride_h = options.stride_h, s.stride_w = options.stride_w;
     s.pad_h = options.pad_h, s.pad_w = options.pad_w;
     s.dilation_h = options.dilation_h, s.dilation_w = options.dilation_w;
@@ -61,7 +72,8 @@ struct ConvOp final : OpBase<ConvOp> {
       fail("the types of the operands differ", in, "cast() one of them");
     const auto s = shape(in);
     const bool per_shard = any_per_shard(in);
-    if (kind == ConvKind::input_gradient) return {{in[0].dtype, {s.n, s.c, s.h, s.w}, per_shard}};
+    if (kind == ConvKind::input_gradient)
+      return {{in[0].dtype, image(s.n, s.c, s.h, s.w), per_shard}};
     if (kind == ConvKind::weight_gradient)
       return {{in[0].dtype, {s.k, s.c / s.groups, s.r, s.s}, per_shard}};
     if (s.c % s.groups != 0 || s.k % s.groups != 0)
@@ -75,15 +87,28 @@ struct ConvOp final : OpBase<ConvOp> {
         s.w + 2 * s.pad_w < s.dilation_w * (s.s - 1) + 1) {
       fail("the kernel is larger than the image", in, "pad the image, or use a smaller kernel");
     }
-    return {{in[0].dtype, {s.n, s.k, s.out_h(), s.out_w()}, per_shard}};
+    return {{in[0].dtype, image(s.n, s.k, s.out_h(), s.out_w()), per_shard}};
   }
 
   ConvOp with(ConvKind k, std::int64_t h = 0, std::int64_t w = 0) const {
-    return {k, options, h, w};
+    return {k, options, h, w, last};
   }
-  ConvOp input_gradient(const Shape& x) const { return with(ConvKind::input_gradient, x[2], x[3]); }
+  ConvOp input_gradient(const Shape& x) const {
+    const Shape s = first(x);
+    return with(ConvKind::input_gradient, s[2], s[3]);
+  }
   ConvOp weight_gradient(const Shape& w) const {
     return with(ConvKind::weight_gradient, w[2], w[3]);
+  }
+
+  // float64 is unfolded from planes.
+  std::optional<Values> channels_last(ValueSpan in) const override {
+    if (last || in[0].dtype() == DType::float64) return std::nullopt;
+    ConvOp turned = *this;
+    turned.last = true;
+    if (kind == ConvKind::weight_gradient)
+      return Values{apply(turned, {to_last(in[0]), to_last(in[1])})};
+    return Values{to_first(apply(turned, {to_last(in[0]), in[1]}))};
   }
 
   Values vjp(ValueSpan in, ValueSpan, ValueSpan cotangent) const override {

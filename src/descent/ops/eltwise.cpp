@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "descent/kernels/tile_program.h"
+#include "descent/ops/layout.h"
 #include "descent/ops/ops.h"
 
 namespace descent {
@@ -88,6 +91,20 @@ Values EltwiseOp::jvp(ValueSpan in, ValueSpan out, ValueSpan tangent) const {
     if (d) total = total ? total + d : d;
   }
   return {total ? broadcast_to(total, out[0].shape()) : total};
+}
+
+std::optional<Values> EltwiseOp::channels_last(ValueSpan in) const {
+  if (std::none_of(in.begin(), in.end(), is_last)) return std::nullopt;
+  if (std::any_of(in.begin(), in.end(), [](const Value& v) { return v.rank() > 4; }))
+    return std::nullopt;
+  Values turned;
+  for (const auto& v : in) turned.push_back(stretched_last(v));
+  return Values{to_first(apply(*this, std::move(turned)))};
+}
+
+std::optional<Values> CastOp::channels_last(ValueSpan in) const {
+  if (!is_last(in[0])) return std::nullopt;
+  return Values{to_first(apply(*this, {to_last(in[0])}))};
 }
 
 std::size_t EltwiseOp::scratch_bytes(std::span<const Type> in, std::span<const Type> out) const {

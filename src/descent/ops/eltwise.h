@@ -11,6 +11,7 @@ struct EltwiseOp final : OpBase<EltwiseOp> {
   kernels::Eltwise code;
   bool operator==(const EltwiseOp&) const = default;
   std::string_view name() const override { return kernels::info(code).name; }
+  std::optional<Values> channels_last(ValueSpan in) const override;
   std::vector<Type> infer(std::span<const Type> in) const override;
   Values vjp(ValueSpan in, ValueSpan out, ValueSpan cotangent) const override;
   Values jvp(ValueSpan in, ValueSpan out, ValueSpan tangent) const override;
@@ -24,6 +25,7 @@ struct CastOp final : OpBase<CastOp> {
   bool operator==(const CastOp&) const = default;
   std::string_view name() const override { return "cast"; }
   std::string attributes() const override { return std::string(name_of(to)); }
+  std::optional<Values> channels_last(ValueSpan in) const override;
   std::vector<Type> infer(std::span<const Type> in) const override {
     return {{to, in[0].shape, in[0].per_shard}};
   }

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "descent/ir/op.h"
+#include "descent/ops/layout.h"
 #include "descent/ops/ops.h"
 
 namespace descent {
@@ -84,6 +85,46 @@ struct ReduceOp final : OpBase<ReduceOp> {
   }
 };
 
+// Sums of the channels of images, over rows and places: [n, c, h, w] to [c]. One operation, so that
+// the order of the sum is the same where the channels lie last ([n, h, w, c]).
+struct ChannelSumOp final : OpBase<ChannelSumOp> {
+  explicit ChannelSumOp(bool l) : last(l) {}
+  bool last;
+  bool operator==(const ChannelSumOp&) const = default;
+  std::string_view name() const override { return "channel_sum"; }
+  std::string attributes() const override { return last ? "channels last" : ""; }
+  std::vector<Type> infer(std::span<const Type> in) const override {
+    return {{in[0].dtype, {in[0].shape[last ? 3 : 1]}, in[0].per_shard}};
+  }
+  Values vjp(ValueSpan in, ValueSpan, ValueSpan g) const override {
+    const Value wide = last ? g[0] : reshape(g[0], {in[0].shape()[1], 1, 1});
+    return {broadcast_to(wide, in[0].shape())};
+  }
+  Values jvp(ValueSpan, ValueSpan, ValueSpan tangent) const override {
+    return {apply(*this, {tangent[0]})};
+  }
+  std::optional<Values> channels_last(ValueSpan in) const override {
+    if (!is_last(in[0])) return std::nullopt;
+    return Values{apply(ChannelSumOp(true), {to_last(in[0])})};
+  }
+  Kernel bind(const Binding& b) const override {
+    const auto& s = b.in_types[0].shape;
+    const DType t = b.in_types[0].dtype;
+    const auto* x = b.in[0];
+    auto* o = b.out[0];
+    if (!last) {
+      return whole([x, o, t, n = s[0], c = s[1], places = s[2] * s[3]] {
+        kernels::channel_sum(x, o, n, c, places, t);
+      });
+    }
+    return whole([f = kernels::reduce_kernel(Reduction::sum, t), x, o, n = s[0] * s[1] * s[2],
+                  c = s[3]] { f(x, o, 1, n, c); });
+  }
+  double flops(std::span<const Type> in, std::span<const Type>) const override {
+    return static_cast<double>(in[0].shape.size());
+  }
+};
+
 struct ArgMaxOp final : OpBase<ArgMaxOp> {
   explicit ArgMaxOp(int a) : axis(a) {}
   int axis;
@@ -116,6 +157,11 @@ Value reduce(Reduction kind, const Value& x, std::vector<int> axes, bool keep, c
   for (auto& a : axes) a = axis_of(x, a, name);
   std::sort(axes.begin(), axes.end());
   axes.erase(std::unique(axes.begin(), axes.end()), axes.end());
+  if (kind == Reduction::sum && x.rank() == 4 && axes == std::vector{0, 2, 3} &&
+      is_floating(x.dtype()) && x.dtype() != DType::bfloat16) {
+    const Value total = apply(ChannelSumOp(false), {x});
+    return keep ? reshape(total, {1, x.shape()[1], 1, 1}) : total;
+  }
   // Runs of neighbouring axes from the right, so that the numbers on the left stay valid.
   Value y = x;
   for (std::size_t end = axes.size(); end > 0;) {

@@ -7,7 +7,9 @@
 
 #include "descent/ir/op.h"
 #include "descent/kernels/reduce.h"
+#include "descent/ops/layout.h"
 #include "descent/ops/ops.h"
+#include "descent/ops/transpose.h"
 
 namespace descent {
 namespace {
@@ -49,38 +51,6 @@ struct ReshapeOp final : LinearOp<ReshapeOp> {
     return whole([x = b.in[0], o = b.out[0], n = b.out_types[0].bytes()] {
       if (o != x) std::memcpy(o, x, n);
     });
-  }
-};
-
-struct TransposeOp final : LinearOp<TransposeOp> {
-  explicit TransposeOp(std::vector<int> a) : axes(std::move(a)) {}
-  std::vector<int> axes;
-  bool operator==(const TransposeOp&) const = default;
-  std::string_view name() const override { return "transpose"; }
-  std::string attributes() const override { return fmt::format("{}", axes); }
-  std::vector<Type> infer(std::span<const Type> in) const override {
-    std::vector<bool> seen(static_cast<std::size_t>(in[0].shape.rank()));
-    bool good = static_cast<int>(axes.size()) == in[0].shape.rank();
-    for (const int a : axes) {
-      good = good && a >= 0 && a < in[0].shape.rank() && !seen[static_cast<std::size_t>(a)];
-      if (good) seen[static_cast<std::size_t>(a)] = true;
-    }
-    if (!good) this->fail("the axes are not a permutation", in);
-    Shape s;
-    for (const int a : axes) s.push_back(in[0].shape[a]);
-    return {{in[0].dtype, s, in[0].per_shard}};
-  }
-  Values vjp(ValueSpan, ValueSpan, ValueSpan g) const override {
-    std::vector<int> inverse(axes.size());
-    for (std::size_t i = 0; i < axes.size(); ++i)
-      inverse[static_cast<std::size_t>(axes[i])] = static_cast<int>(i);
-    return {transpose(g[0], inverse)};
-  }
-  Kernel bind(const Binding& b) const override {
-    const auto from = b.in_types[0].shape.strides();
-    std::vector<std::int64_t> strides;
-    for (const int a : axes) strides.push_back(from[static_cast<std::size_t>(a)]);
-    return copy_strided(b, std::move(strides), 0);
   }
 };
 
@@ -133,6 +103,10 @@ struct SliceOp final : LinearOp<SliceOp> {
     out.shape[axis] = count;
     return {out};
   }
+  std::optional<Values> channels_last(ValueSpan in) const override {
+    if (!is_last(in[0])) return std::nullopt;
+    return Values{to_first(apply(SliceOp(axis_last(axis), begin, count, step), {to_last(in[0])}))};
+  }
   Values vjp(ValueSpan in, ValueSpan, ValueSpan g) const override {
     const auto used = count == 0 ? 0 : (count - 1) * step + 1;
     return {pad(g[0], axis, begin, in[0].shape()[axis] - begin - used, step)};
@@ -172,6 +146,10 @@ struct PadOp final : LinearOp<PadOp> {
     out.shape[axis] = before + (n == 0 ? 0 : (n - 1) * step + 1) + after;
     return {out};
   }
+  std::optional<Values> channels_last(ValueSpan in) const override {
+    if (!is_last(in[0])) return std::nullopt;
+    return Values{to_first(apply(PadOp(axis_last(axis), before, after, step), {to_last(in[0])}))};
+  }
   Values vjp(ValueSpan in, ValueSpan, ValueSpan g) const override {
     return {apply(SliceOp(axis, before, in[0].shape()[axis], step), {g[0]})};
   }
@@ -208,6 +186,14 @@ struct ConcatOp final : OpBase<ConcatOp> {
     }
     out.shape[axis] = total;
     return {out};
+  }
+  std::optional<Values> channels_last(ValueSpan in) const override {
+    Values parts;
+    for (const auto& v : in) {
+      if (!is_last(v)) return std::nullopt;
+      parts.push_back(to_last(v));
+    }
+    return Values{to_first(apply(ConcatOp(axis_last(axis)), std::move(parts)))};
   }
   Values vjp(ValueSpan in, ValueSpan, ValueSpan g) const override {
     Values result;
@@ -249,6 +235,37 @@ struct ConcatOp final : OpBase<ConcatOp> {
 int positive(const Value& x, int axis) { return axis < 0 ? axis + x.rank() : axis; }
 
 }  // namespace
+
+std::string TransposeOp::attributes() const { return fmt::format("{}", axes); }
+
+std::vector<Type> TransposeOp::infer(std::span<const Type> in) const {
+  std::vector<bool> seen(static_cast<std::size_t>(in[0].shape.rank()));
+  bool good = static_cast<int>(axes.size()) == in[0].shape.rank();
+  for (const int a : axes) {
+    good = good && a >= 0 && a < in[0].shape.rank() && !seen[static_cast<std::size_t>(a)];
+    if (good) seen[static_cast<std::size_t>(a)] = true;
+  }
+  if (!good) fail("the axes are not a permutation", in);
+  Shape s;
+  for (const int a : axes) s.push_back(in[0].shape[a]);
+  return {{in[0].dtype, s, in[0].per_shard}};
+}
+
+Values TransposeOp::vjp(ValueSpan, ValueSpan, ValueSpan g) const {
+  std::vector<int> inverse(axes.size());
+  for (std::size_t i = 0; i < axes.size(); ++i)
+    inverse[static_cast<std::size_t>(axes[i])] = static_cast<int>(i);
+  return {transpose(g[0], inverse)};
+}
+
+Values TransposeOp::jvp(ValueSpan, ValueSpan, ValueSpan t) const { return {apply(*this, {t[0]})}; }
+
+Kernel TransposeOp::bind(const Binding& b) const {
+  const auto from = b.in_types[0].shape.strides();
+  std::vector<std::int64_t> strides;
+  for (const int a : axes) strides.push_back(from[static_cast<std::size_t>(a)]);
+  return copy_strided(b, std::move(strides), 0);
+}
 
 Value reshape(const Value& x, Shape shape) {
   int open = -1;

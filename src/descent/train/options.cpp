@@ -72,7 +72,8 @@ std::vector<Option> train_options() {
        "Debugging: compute each operation at once, unfused, and stop at the first NaN or Inf with "
        "its layer and operation. Same results, slower."},
       {"without_passes", T::texts, std::vector<std::string>{},
-       "Compiler passes to switch off (merge_shards, simplify, merge_common, fuse)."},
+       "Compiler passes to switch off (merge_shards, simplify, merge_common, channels_last, "
+       "fuse)."},
   };
 }
 
