@@ -192,6 +192,15 @@ test_json_and_quiet() {
   [ -d runs/flowers-2 ] || fail "the second run is not runs/flowers-2"
 }
 
+test_profile() {
+  flowers 60
+  run 0 train --data flowers.csv --target kind --epochs 2 --profile --dump-plan --out run
+  has out 'GFLOP/s'
+  has out 'copies between layouts'
+  has out 'phase per shard'
+  is_json run/trace.json
+}
+
 test_run_directories() {
   train_flowers 1
   run 2 train --data flowers.csv --target kind --epochs 1 --out run

@@ -230,6 +230,28 @@ TEST(Plan, FusesNeighbours) {
   EXPECT_EQ(plan.statistics().kernels, 1);
 }
 
+// Sums over rows end the chain that makes their operand, and the chain itself is not written.
+TEST(Plan, FusesSumsOverRows) {
+  const Fn f = [](ValueSpan in) {
+    const Value centred = in[0] - in[1];
+    const Value columns = sum(square(centred), {0}), all = sum(centred * in[0]);
+    return Values{columns, all, relu(centred), columns * 2.0};
+  };
+  for (const auto dtype : {DType::float32, DType::float64}) {
+    for (const std::int64_t rows : {1, 7, 64, 1000}) {
+      for (const std::int64_t columns : {4, 16, 10}) {
+        const std::vector<Array> x = {random_array({rows, columns}, 1, -1, 1, dtype),
+                                      random_array({columns}, 2, -1, 1, dtype)};
+        expect_identical(evaluate(f, x, {.verify = true}), evaluate(f, x, {.without = {"fuse"}}),
+                         std::to_string(rows) + " rows of " + std::to_string(columns));
+      }
+    }
+  }
+  std::vector<PlanInput> inputs = {{{DType::float32, {1000, 16}, false}, "x", {}},
+                                   {{DType::float32, {16}, false}, "mean", {}}};
+  EXPECT_EQ(compile(f, inputs).statistics().kernels, 2);
+}
+
 TEST(Plan, ErrorsOfKernelsReachTheCallerFromAnyThread) {
   const auto pool = std::make_shared<ThreadPool>(2);
   Plan plan =

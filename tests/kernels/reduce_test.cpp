@@ -183,5 +183,33 @@ TEST(Reduce, ChannelsOfPlanesAndChannelsLastGiveTheSameBits) {
   }
 }
 
+template <class T>
+void check_stream(std::int64_t n, std::int64_t inner, DType dtype) {
+  const auto x = testing::random_vector<T>(n * inner, 6);
+  std::vector<T> whole(static_cast<std::size_t>(inner)), pieces(whole.size());
+  reduce_kernel(Reduction::sum, dtype)(x.data(), whole.data(), 1, n, inner);
+  const SumStream stream{n, inner, dtype};
+  for (const std::int64_t grains : {1, 2, 5, 16}) {
+    testing::Scratch state(stream.state_bytes());
+    stream.begin(state.data());
+    const std::int64_t piece = grains * stream.grain();
+    for (std::int64_t at = 0; at < n * inner; at += piece)
+      stream.add(state.data(), x.data() + at, std::min(piece, n * inner - at));
+    stream.finish(state.data(), pieces.data());
+    ASSERT_TRUE(state.intact());
+    ASSERT_TRUE(testing::same_bits(whole.data(), pieces.data(), inner))
+        << n << " rows of " << inner << ", " << grains << " grains at a time";
+  }
+}
+
+TEST(Reduce, PieceByPieceGivesTheSameBits) {
+  for (const std::int64_t inner : {1, 2, 3, 10, 16, 64, 130}) {
+    for (const std::int64_t n : {1, 3, 4, 31, 32, 33, 64, 96, 100, 256, 1000, 2049, 5000, 9000}) {
+      check_stream<float>(n, inner, DType::float32);
+      check_stream<double>(n, inner, DType::float64);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace descent::kernels

@@ -1,11 +1,12 @@
-// Fusion: neighbouring elementwise operations of one shape become one tile program. Nodes are
-// visited in order; a node joins the groups of its operands unless one of them has already been
-// read by a node outside (the group runs where its last member stood, so such a reader would come
-// too early).
+// Fusion: neighbouring elementwise operations of one shape, and sums over the rows of what they
+// give, become one tile program. Nodes are visited in order; a node joins the groups of its
+// operands unless one of them has already been read by a node outside (the group runs where its
+// last member stood, so such a reader would come too early).
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <unordered_map>
 
@@ -20,6 +21,12 @@ namespace {
 
 using kernels::TileProgram;
 
+std::vector<Type> types_of(const Node& node) {
+  std::vector<Type> types;
+  for (const auto& v : node.inputs) types.push_back(v.type());
+  return types;
+}
+
 bool fusable(const Node& node, const PassContext& context) {
   const auto* op = node.op.get();
   if (dynamic_cast<const EltwiseOp*>(op) != nullptr) return true;
@@ -29,6 +36,19 @@ bool fusable(const Node& node, const PassContext& context) {
   // Many shards make long programs of loads; two to eight are cheaper than a pass of their own.
   return dynamic_cast<const AllReduceSumOp*>(op) != nullptr && context.shards >= 2 &&
          context.shards <= 8;
+}
+
+// Not a sum at the end of a chain.
+bool is_elementwise(const Node& node) { return !node.op->sums_rows(types_of(node)).has_value(); }
+
+// A sum that can end the group which makes its operand. Long sums of replicated values are left
+// alone: their elementwise part is split over threads, a sum is not.
+bool ends_chain(const Node& node, const PassContext& context) {
+  if (node.inputs.size() != 1) return false;
+  const Type& in = node.inputs[0].type();
+  const auto inner = node.op->sums_rows(std::array{in});
+  if (!inner || !TileProgram::sums_tiles(in.shape.size(), *inner, in.dtype)) return false;
+  return context.shards == 1 || in.per_shard || in.shape.size() < 16 * TileProgram::kTile;
 }
 
 struct Group {
@@ -45,6 +65,7 @@ class Grouping {
       : one_shard_(context.shards == 1) {
     for (Node* node : order) {
       if (fusable(*node, context)) place(node);
+      if (ends_chain(*node, context)) append_sum(node);
       close_read(node);
     }
   }
@@ -56,6 +77,10 @@ class Grouping {
  private:
   void place(Node* node) {
     const Type& out = node->outputs[0];
+    // A sum is there when its whole group has run.
+    for (const auto& v : node->inputs) {
+      if (Group* g = of(v.node()); g != nullptr && !is_elementwise(*v.node())) g->closed = true;
+    }
     std::vector<Group*> joined;
     for (const auto& v : node->inputs) {
       Group* g = of(v.node());
@@ -78,6 +103,13 @@ class Grouping {
     into->members.push_back(node);
     group_[node] = into;
   }
+  // The sum joins the group of its operand, whose shape stays.
+  void append_sum(Node* node) {
+    Group* g = of(node->inputs[0].node());
+    if (g == nullptr || g->closed || !(g->shape == node->inputs[0].shape())) return;
+    g->members.push_back(node);
+    group_[node] = g;
+  }
   // What a node reads from another group must be in memory before it.
   void close_read(const Node* node) {
     for (const auto& v : node->inputs) {
@@ -96,6 +128,7 @@ class Writer {
   Writer(const Group& group, const PassContext& context, std::function<Value(const Value&)> mapped)
       : shards_(context.shards), mapped_(std::move(mapped)) {
     op_->shards = context.shards;
+    op_->shape = group.shape;
     members_ = group.members;
     std::sort(members_.begin(), members_.end(),
               [](const Node* a, const Node* b) { return a->id < b->id; });
@@ -110,11 +143,26 @@ class Writer {
     std::vector<std::string> names;
     for (Node* node : members_) names.emplace_back(node->op->name());
     op_->text = fmt::format("{}", fmt::join(names, "+"));
-    for (Node* node : wanted) {
-      op_->outputs.push_back(operand_.at(node));
+    // Elementwise results first, then sums.
+    std::vector<Node*> ordered = wanted;
+    std::stable_partition(ordered.begin(), ordered.end(),
+                          [](const Node* node) { return is_elementwise(*node); });
+    for (Node* node : ordered) {
+      if (is_elementwise(*node)) {
+        op_->outputs.push_back(operand_.at(node));
+      } else {
+        op_->sums.push_back(
+            {operand(node->inputs[0], false), *node->op->sums_rows(types_of(*node))});
+      }
       op_->output_types.push_back(node->outputs[0]);
     }
-    return apply_all(op_, arguments_);
+    const Values out = apply_all(op_, arguments_);
+    Values result;
+    for (Node* node : wanted) {
+      result.push_back(out[static_cast<std::size_t>(
+          std::find(ordered.begin(), ordered.end(), node) - ordered.begin())]);
+    }
+    return result;
   }
 
  private:
@@ -143,6 +191,7 @@ class Writer {
     ++next_;
   }
   void add_instruction(Node* node) {
+    if (!is_elementwise(*node)) return;  // a sum
     const DType dtype = node->outputs[0].dtype;
     if (reduces(*node)) {
       int sum = operand(node->inputs[0], true);
@@ -238,6 +287,10 @@ bool FusedOp::in_place(int input, int output) const {
   if (reduced[static_cast<std::size_t>(input)]) return false;
   int first = 0;
   for (int i = 0; i < input; ++i) first += reduced[static_cast<std::size_t>(i)] ? shards : 1;
+  if (static_cast<std::size_t>(output) >= outputs.size()) return false;
+  for (const auto& sum : sums) {
+    if (sum.operand == first) return false;
+  }
   const auto& in = inputs[static_cast<std::size_t>(first)];
   const auto& out = output_types[static_cast<std::size_t>(output)];
   if (!(in.shape == out.shape) || in.dtype != out.dtype) return false;
@@ -255,20 +308,24 @@ std::size_t FusedOp::scratch_bytes(std::span<const Type>, std::span<const Type>)
   return program().scratch_bytes();
 }
 
-double FusedOp::flops(std::span<const Type>, std::span<const Type> out) const {
-  return static_cast<double>(out[0].shape.size()) * static_cast<double>(instructions.size());
+double FusedOp::flops(std::span<const Type>, std::span<const Type>) const {
+  return static_cast<double>(shape.size()) * static_cast<double>(instructions.size() + sums.size());
 }
 
 Kernel FusedOp::bind(const Binding& b) const {
-  const auto size = b.out_types[0].shape.size();
+  const auto size = shape.size();
   constexpr auto tile = TileProgram::kTile;
+  // A sum needs all tiles in order.
+  const std::int64_t extent =
+      sums.empty() ? std::max<std::int64_t>(1, (size + tile - 1) / tile) : 1;
   std::vector<const void*> in(b.in.begin(), b.in.end());
   std::vector<void*> out(b.out.begin(), b.out.end());
-  return {[p = program(), in = std::move(in), out = std::move(out), scratch = b.scratch, size](
-              std::int64_t begin, std::int64_t end) {
-            p.run(in.data(), out.data(), scratch, begin * tile, std::min(size, end * tile));
+  return {[p = program(), in = std::move(in), out = std::move(out), scratch = b.scratch, size,
+           extent](std::int64_t begin, std::int64_t end) {
+            p.run(in.data(), out.data(), scratch, begin * tile,
+                  end == extent ? size : std::min(size, end * tile));
           },
-          std::max<std::int64_t>(1, (size + tile - 1) / tile)};
+          extent};
 }
 
 }  // namespace descent

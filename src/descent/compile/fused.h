@@ -14,7 +14,9 @@ struct FusedOp final : Op {
   std::vector<kernels::TileProgram::Input>
       inputs;  // of the program: a reduced input takes `shards` of them
   std::vector<kernels::TileProgram::Instruction> instructions;
-  std::vector<int> outputs;  // operand numbers
+  std::vector<int> outputs;                     // operand numbers
+  std::vector<kernels::TileProgram::Sum> sums;  // outputs behind those
+  Shape shape;                                  // of the program
   std::vector<Type> output_types;
   std::string text;  // "mul+add+tanh"
 
@@ -29,9 +31,7 @@ struct FusedOp final : Op {
   double flops(std::span<const Type> in, std::span<const Type> out) const override;
 
  private:
-  kernels::TileProgram program() const {
-    return {output_types[0].shape, inputs, instructions, outputs};
-  }
+  kernels::TileProgram program() const { return {shape, inputs, instructions, outputs, sums}; }
 };
 
 }  // namespace descent

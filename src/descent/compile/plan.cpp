@@ -10,6 +10,7 @@
 
 #include "descent/compile/memory.h"
 #include "descent/compile/passes.h"
+#include "descent/compile/profile.h"
 #include "descent/compile/schedule.h"
 #include "descent/ir/graph.h"
 #include "descent/ir/op.h"
@@ -70,6 +71,7 @@ struct Plan::Impl {
   std::vector<BoundPhase> phases;
   std::vector<Kernel> serial;  // all kernels in order, when one thread runs everything
   PlanStatistics statistics;
+  std::unique_ptr<Profiler> profiler;
   std::function<void(int)> body;
   std::vector<std::exception_ptr> failures;
   std::atomic<bool> failed{false};
@@ -77,6 +79,7 @@ struct Plan::Impl {
   void allocate_memory();
   void bind();
   Kernel bind_node(Node& node, int shard, std::byte* scratch);
+  Kernel timed(Kernel kernel, std::size_t profiled, std::size_t lane) const;
   void bind_copies();
   void order_shared(BoundPhase& phase);
   void flatten();
@@ -135,6 +138,10 @@ Kernel Plan::Impl::bind_node(Node& node, int shard, std::byte* scratch) {
   return node.op->bind(b);
 }
 
+Kernel Plan::Impl::timed(Kernel kernel, std::size_t profiled, std::size_t lane) const {
+  return profiler ? profiler->timed(std::move(kernel), profiled, static_cast<int>(lane)) : kernel;
+}
+
 void Plan::Impl::bind() {
   const auto costs_nothing = [](const Node& node) {
     return dynamic_cast<const InputOp*>(node.op.get()) != nullptr ||
@@ -153,18 +160,20 @@ void Plan::Impl::bind() {
       statistics.fused += node.op->name() == "fused" ? 1 : 0;
       statistics.flops +=
           node.op->flops(input_types(node), node.outputs) * (phase.per_shard ? shards : 1);
+      const std::size_t profiled = profiler ? profiler->add(node, phase.per_shard ? shards : 1) : 0;
       if (phase.per_shard) {
         for (int s = 0; s < shards; ++s) {
-          bound.shards[static_cast<std::size_t>(s)].push_back(
-              bind_node(node, s, shard_scratch[static_cast<std::size_t>(s)]));
+          const auto lane = static_cast<std::size_t>(s);
+          bound.shards[lane].push_back(
+              timed(bind_node(node, s, shard_scratch[lane]), profiled, lane));
         }
         continue;
       }
       Shared k;
-      k.kernels.push_back(bind_node(node, 0, thread_scratch[0]));
+      k.kernels.push_back(timed(bind_node(node, 0, thread_scratch[0]), profiled, 0));
       k.wide = k.kernels[0].extent >= kWide && thread_scratch.size() > 1;
       for (std::size_t t = 1; k.wide && t < thread_scratch.size(); ++t)
-        k.kernels.push_back(bind_node(node, 0, thread_scratch[t]));
+        k.kernels.push_back(timed(bind_node(node, 0, thread_scratch[t]), profiled, t));
       for (int i = 0; i < static_cast<int>(node.inputs.size()); ++i) {
         const Value& v = node.inputs[static_cast<std::size_t>(i)];
         const bool all = shards > 1 && v.per_shard();
@@ -282,6 +291,7 @@ const Array& Plan::output(int i) const {
 int Plan::inputs() const { return static_cast<int>(impl_->input_arrays.size()); }
 int Plan::outputs() const { return static_cast<int>(impl_->output_arrays.size()); }
 const PlanStatistics& Plan::statistics() const { return impl_->statistics; }
+const Profiler* Plan::profiler() const { return impl_->profiler.get(); }
 
 void Plan::run() {
   thread_local const bool prepared = (prepare_thread(), true);
@@ -402,6 +412,7 @@ Plan compile(const Fn& f, const std::vector<PlanInput>& inputs, const CompileOpt
   auto impl = std::make_shared<Plan::Impl>();
   impl->shards = options.shards;
   impl->pool = options.pool;
+  if (options.profile) impl->profiler = std::make_unique<Profiler>();
   Values placeholders;
   for (const auto& in : inputs) {
     placeholders.push_back(input(in.type, in.name));

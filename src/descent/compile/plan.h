@@ -12,6 +12,8 @@
 
 namespace descent {
 
+class Profiler;
+
 struct PlanInput {
   Type type;  // per shard: the type of one shard's part
   std::string name = "input";
@@ -28,6 +30,7 @@ struct CompileOptions {
   std::vector<std::string> without;  // passes switched off by name (compile/passes.h)
   bool verify = false;               // check the graph after each pass
   std::ostream* dump = nullptr;      // each pass's result as text
+  bool profile = false;              // time every kernel
 };
 
 struct PlanStatistics {
@@ -49,6 +52,8 @@ class Plan {
   void run();
   const PlanStatistics& statistics() const;
   void dump(std::ostream& out) const;
+  // With CompileOptions::profile; else null.
+  const Profiler* profiler() const;
 
   struct Impl;
   explicit Plan(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}

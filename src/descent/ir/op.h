@@ -79,6 +79,17 @@ class Op {
     (void)in;
     return std::nullopt;
   }
+  // Where it only sums rows, its operand viewed as [n, inner], to [inner]: `inner`. Such an
+  // operation can be the end of a fused chain.
+  virtual std::optional<std::int64_t> sums_rows(std::span<const Type> in) const {
+    (void)in;
+    return std::nullopt;
+  }
+  // How often it copies an operand into another layout, for the profile.
+  virtual int copies(std::span<const Type> in, std::span<const Type> out) const {
+    (void)in, (void)out;
+    return 0;
+  }
   // Floating-point operations, for the profile and cost model.
   virtual double flops(std::span<const Type> in, std::span<const Type> out) const;
 

@@ -115,6 +115,7 @@ Convolution::Convolution(ConvKind kind, const ConvShape& shape) {
 Convolution::~Convolution() = default;
 Convolution::Convolution(Convolution&&) noexcept = default;
 std::size_t Convolution::scratch_bytes() const { return impl_->method->scratch_bytes(); }
+int Convolution::copies() const { return impl_->method->copies(); }
 std::function<void()> Convolution::bind(const void* a, const void* b, void* c,
                                         void* scratch) const {
   return impl_->method->bind(a, b, c, scratch);

@@ -36,6 +36,7 @@ class Convolution {
   ~Convolution();
   Convolution(Convolution&&) noexcept;
   std::size_t scratch_bytes() const;
+  int copies() const;  // operands that are copied into another layout, or out of it
   std::function<void()> bind(const void* a, const void* b, void* c, void* scratch) const;
 
  private:

@@ -74,6 +74,10 @@ class Library : public ConvolutionMethod {
   }
 
   std::size_t scratch_bytes() const override { return bytes_; }
+  int copies() const override {
+    return static_cast<int>(std::count_if(arguments_.begin(), arguments_.end(),
+                                          [](const Argument& a) { return a.moved(); }));
+  }
 
   Run bind(const void* a, const void* b, void* c, void* scratch) const override {
     auto* base = static_cast<std::byte*>(scratch);

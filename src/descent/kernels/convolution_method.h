@@ -11,6 +11,7 @@ class ConvolutionMethod {
  public:
   virtual ~ConvolutionMethod() = default;
   virtual std::size_t scratch_bytes() const = 0;
+  virtual int copies() const { return 0; }
   virtual std::function<void()> bind(const void* a, const void* b, void* c,
                                      void* scratch) const = 0;
 };

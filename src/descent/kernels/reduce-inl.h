@@ -99,6 +99,40 @@ HWY_INLINE hn::TFromD<D> Fold(D d, V v) {
   return lanes[0];
 }
 
+// Lane by lane, n elements are combined into `lanes` (kLanes of them).
+template <class T>
+void RowLanes(const T* x, std::size_t n, T* lanes) {
+  const LaneTag<T> d;
+  constexpr std::size_t width = hn::MaxLanes(d), parts = kLanes<T> / width;
+  hn::Vec<decltype(d)> part[parts];
+#pragma GCC unroll 16
+  for (std::size_t p = 0; p < parts; ++p) part[p] = hn::LoadU(d, lanes + p * width);
+  std::size_t i = 0;
+  for (; i + kLanes<T> <= n; i += kLanes<T>) {
+#pragma GCC unroll 16
+    for (std::size_t p = 0; p < parts; ++p)
+      part[p] = hn::Add(part[p], hn::LoadU(d, x + i + p * width));
+  }
+#pragma GCC unroll 16
+  for (std::size_t p = 0; p < parts; ++p) {
+    if (i + p * width < n)
+      part[p] =
+          hn::Add(part[p], LoadSome(d, x + i + p * width, std::min(width, n - i - p * width)));
+  }
+#pragma GCC unroll 16
+  for (std::size_t p = 0; p < parts; ++p) hn::StoreU(part[p], d, lanes + p * width);
+}
+// The lanes in a tree, as RowBlock ends.
+template <class T>
+T FoldLanes(const T* lanes) {
+  T left[kLanes<T>];
+  std::copy_n(lanes, kLanes<T>, left);
+  for (std::size_t half = kLanes<T> / 2; half > 0; half /= 2) {
+    for (std::size_t j = 0; j < half; ++j) left[j] = left[j] + left[j + half];
+  }
+  return left[0];
+}
+
 // n <= kRowBlock elements.
 template <class Op, class T>
 HWY_INLINE T RowBlock(const T* x, std::size_t n) {
@@ -181,6 +215,103 @@ void Columns(const T* x, T* out, std::int64_t n, std::int64_t inner, std::int64_
   Columns<Op>(x, out, cut, inner, width);
   Columns<Op>(x + cut * inner, right, n - cut, inner, width);
   for (std::int64_t j = 0; j < width; ++j) out[j] = Op::apply(out[j], right[j]);
+}
+
+// ---- a sum taken piece by piece (SumStream) ----
+// Blocks that are complete are combined like the digits of a binary counter: level k holds the sum
+// of 2^k blocks. The state: where it stands, the block under way, then the levels.
+
+struct StreamHead {
+  std::int64_t filled = 0;  // elements (inner == 1) or rows in the block under way
+  std::uint64_t blocks = 0;
+};
+constexpr std::size_t kStreamHead = 64;
+template <class T>
+std::int64_t StreamBlock(std::int64_t inner) {
+  return inner == 1 ? kRowBlock<T> : kColumnBlock;
+}
+template <class T>
+std::int64_t StreamWidth(std::int64_t inner) {  // of the block under way
+  return inner == 1 ? static_cast<std::int64_t>(kLanes<T>) : inner;
+}
+
+// `block` joins the complete ones at the lowest free level; the older sum is the left operand.
+template <class T>
+void Carry(StreamHead& head, T* levels, T* block, std::int64_t inner) {
+  std::size_t level = 0;
+  for (std::uint64_t bits = head.blocks; (bits & 1) != 0; bits >>= 1, ++level) {
+    const T* older = levels + static_cast<std::int64_t>(level) * inner;
+    for (std::int64_t j = 0; j < inner; ++j) block[j] = older[j] + block[j];
+  }
+  std::copy_n(block, inner, levels + static_cast<std::int64_t>(level) * inner);
+  ++head.blocks;
+}
+
+template <class T>
+void StreamEndBlock(StreamHead& head, T* under_way, T* levels, std::int64_t inner) {
+  if (inner == 1) under_way[0] = FoldLanes(under_way);
+  Carry(head, levels, under_way, inner);
+  std::fill_n(under_way, StreamWidth<T>(inner), T{0});
+  head.filled = 0;
+}
+
+// Rows of the block under way, four at a time as ColumnBlock takes them.
+template <class T>
+void AddRows(const T* x, T* sum, std::int64_t rows, std::int64_t inner) {
+  const LaneTag<T> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t j = 0; j < inner; j += lanes) {
+    const auto count = static_cast<std::size_t>(std::min(lanes, inner - j));
+    const T* p = x + j;
+    auto total = LoadSome(d, sum + j, count);
+    std::int64_t i = 0;
+    for (; i + 4 <= rows; i += 4, p += 4 * inner) {
+      const auto low = hn::Add(LoadSome(d, p, count), LoadSome(d, p + inner, count));
+      const auto high =
+          hn::Add(LoadSome(d, p + 2 * inner, count), LoadSome(d, p + 3 * inner, count));
+      total = hn::Add(total, hn::Add(low, high));
+    }
+    for (; i < rows; ++i, p += inner) total = hn::Add(total, LoadSome(d, p, count));
+    StoreSome(total, d, sum + j, count);
+  }
+}
+
+template <class T>
+void StreamAdd(void* state, const void* vx, std::int64_t inner, std::int64_t elements) {
+  auto& head = *static_cast<StreamHead*>(state);
+  auto* under_way = reinterpret_cast<T*>(static_cast<char*>(state) + kStreamHead);
+  T* levels = under_way + StreamWidth<T>(inner);
+  const auto* x = static_cast<const T*>(vx);
+  std::int64_t left = elements / inner;
+  while (left > 0) {
+    const std::int64_t now = std::min(left, StreamBlock<T>(inner) - head.filled);
+    if (inner == 1) {
+      RowLanes(x, static_cast<std::size_t>(now), under_way);
+    } else {
+      AddRows(x, under_way, now, inner);
+    }
+    x += now * inner, left -= now, head.filled += now;
+    if (head.filled == StreamBlock<T>(inner)) StreamEndBlock(head, under_way, levels, inner);
+  }
+}
+
+template <class T>
+void StreamFinish(void* state, void* vout, std::int64_t inner) {
+  auto& head = *static_cast<StreamHead*>(state);
+  auto* under_way = reinterpret_cast<T*>(static_cast<char*>(state) + kStreamHead);
+  const T* levels = under_way + StreamWidth<T>(inner);
+  auto* out = static_cast<T*>(vout);
+  bool any = head.filled > 0 || head.blocks == 0;
+  if (any) {
+    if (inner == 1) under_way[0] = FoldLanes(under_way);
+    std::copy_n(under_way, inner, out);
+  }
+  for (std::uint64_t bits = head.blocks, level = 0; bits != 0; bits >>= 1, ++level) {
+    if ((bits & 1) == 0) continue;
+    const T* older = levels + static_cast<std::int64_t>(level) * inner;
+    for (std::int64_t j = 0; j < inner; ++j) out[j] = any ? older[j] + out[j] : older[j];
+    any = true;
+  }
 }
 
 template <class Op, class T>

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
+
 #include "descent/base/error.h"
 #include "descent/kernels/targets.h"
 
@@ -35,6 +37,11 @@ ReduceFn FindReduce(Reduction kind, DType dtype) {
   }
 }
 
+StreamFunctions FindStreams(DType dtype) {
+  if (dtype == DType::float64) return {&StreamAdd<double>, &StreamFinish<double>};
+  return {&StreamAdd<float>, &StreamFinish<float>};
+}
+
 }  // namespace descent::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -42,6 +49,17 @@ HWY_AFTER_NAMESPACE();
 namespace descent::kernels {
 namespace {
 HWY_EXPORT(FindReduce);
+HWY_EXPORT(FindStreams);
+
+// What reduce-inl.h keeps of a stream: a head, the block under way, the levels of the counter.
+constexpr std::int64_t kStreamRows = 32;  // kColumnBlock
+constexpr std::size_t kStreamState = 64;  // kStreamHead
+const StreamFunctions& stream_functions(DType dtype) {
+  static const StreamFunctions of32 = HWY_DYNAMIC_DISPATCH(FindStreams)(DType::float32),
+                               of64 = HWY_DYNAMIC_DISPATCH(FindStreams)(DType::float64);
+  return dtype == DType::float64 ? of64 : of32;
+}
+std::int64_t stream_lanes(DType dtype) { return 256 / static_cast<std::int64_t>(size_of(dtype)); }
 
 template <class T>
 void arg_max_of(const T* x, std::int64_t* out, std::int64_t outer, std::int64_t n,
@@ -107,6 +125,29 @@ void channel_sum_of(const T* x, T* out, std::int64_t n, std::int64_t c, std::int
     out[k] = ChannelSum<T>(x + k * places, c, places)(n * places);
 }
 }  // namespace
+
+std::int64_t SumStream::grain() const { return inner == 1 ? stream_lanes(dtype) : 4 * inner; }
+
+std::size_t SumStream::state_bytes() const {
+  const std::int64_t block = inner == 1 ? 32 * stream_lanes(dtype) : kStreamRows;
+  std::int64_t levels = 1;
+  for (std::int64_t blocks = n / block; blocks > 0; blocks /= 2) ++levels;
+  const std::int64_t width = inner == 1 ? stream_lanes(dtype) : inner;
+  return kStreamState + static_cast<std::size_t>(width + levels * inner) * size_of(dtype);
+}
+
+void SumStream::begin(void* state) const {
+  const std::int64_t width = inner == 1 ? stream_lanes(dtype) : inner;
+  std::memset(state, 0, kStreamState + static_cast<std::size_t>(width) * size_of(dtype));
+}
+
+void SumStream::add(void* state, const void* x, std::int64_t elements) const {
+  stream_functions(dtype).add(state, x, inner, elements);
+}
+
+void SumStream::finish(void* state, void* out) const {
+  stream_functions(dtype).finish(state, out, inner);
+}
 
 void channel_sum(const void* x, void* out, std::int64_t n, std::int64_t c, std::int64_t places,
                  DType dtype) {

@@ -18,6 +18,24 @@ using ReduceFn = void (*)(const void* x, void* out, std::int64_t outer, std::int
                           std::int64_t inner);
 ReduceFn reduce_kernel(Reduction kind, DType dtype);
 
+// What one target has of it.
+struct StreamFunctions {
+  void (*add)(void* state, const void* x, std::int64_t inner, std::int64_t elements);
+  void (*finish)(void* state, void* out, std::int64_t inner);
+};
+
+// A sum over rows, [n, inner] to [inner], taken piece by piece: the bits of reduce_kernel(sum) over
+// the whole. Every piece but the last has a multiple of `grain` elements.
+struct SumStream {
+  std::int64_t n = 0, inner = 1;
+  DType dtype = DType::float32;  // float32 or float64
+  std::int64_t grain() const;
+  std::size_t state_bytes() const;
+  void begin(void* state) const;
+  void add(void* state, const void* x, std::int64_t elements) const;
+  void finish(void* state, void* out) const;
+};
+
 // Sums of each channel of images [n, c, places] in the order in which reduce_kernel takes the rows
 // of [n * places, c]: the same bits as with channels last. float32, float64.
 void channel_sum(const void* x, void* out, std::int64_t n, std::int64_t c, std::int64_t places,

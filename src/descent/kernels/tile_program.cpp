@@ -23,23 +23,33 @@ class TileProgram::Planner {
  public:
   Planner(std::int64_t size, const std::vector<BroadcastPattern>& patterns,
           const std::vector<Input>& inputs, const std::vector<Instruction>& instructions,
-          const std::vector<int>& outputs)
+          const std::vector<int>& outputs, const std::vector<Sum>& sums)
       : size_(size),
         patterns_(patterns),
         inputs_(inputs),
         instructions_(instructions),
         outputs_(outputs),
+        sums_(sums),
         last_use_(inputs.size() + instructions.size(), -2) {
     for (std::size_t i = 0; i < instructions.size(); ++i) {
       for (int a = 0; a < arity(instructions[i]); ++a) {
         last_use_[operand(instructions[i].in[a], i)] = static_cast<int>(i);
       }
     }
+    // Sums are taken at a tile's end.
+    for (const auto& sum : sums) {
+      last_use_[operand(sum.operand, instructions.size())] = static_cast<int>(instructions.size());
+    }
     for (const int o : outputs) {
       if (o < 0 || static_cast<std::size_t>(o) >= last_use_.size()) malformed("no such output");
       if (!is_input(o)) continue;
       last_use_[static_cast<std::size_t>(o)] = std::max(last_use_[static_cast<std::size_t>(o)], -1);
     }
+  }
+
+  DType type_of(int o) const {
+    return is_input(o) ? inputs_[static_cast<std::size_t>(o)].dtype
+                       : instructions_[static_cast<std::size_t>(o - inputs())].dtype;
   }
 
   static int arity(const Instruction& i) { return i.is_cast ? 1 : info(i.code).arity; }
@@ -71,17 +81,16 @@ class TileProgram::Planner {
     std::vector<Step> late = copy_input_outputs(careful);
     for (std::size_t i = 0; i < instructions_.size(); ++i) add_step(i, careful, late);
     copy_duplicates(late);
-    layout_.steps.insert(layout_.steps.end(), late.begin(), late.end());
+    for (const auto& sum : sums_)
+      layout_.summed.push_back(
+          static_cast<std::uint32_t>(slot_[static_cast<std::size_t>(sum.operand)]));
+    layout_.late = std::move(late);
     return finish();
   }
 
  private:
   int inputs() const { return static_cast<int>(inputs_.size()); }
   bool is_input(int o) const { return o < inputs(); }
-  DType type_of(int o) const {
-    return is_input(o) ? inputs_[static_cast<std::size_t>(o)].dtype
-                       : instructions_[static_cast<std::size_t>(o - inputs())].dtype;
-  }
   std::size_t operand(int o, std::size_t instruction) const {
     if (o < 0 || o >= inputs() + static_cast<int>(instruction)) {
       malformed(fmt::format("instruction {} uses operand {}", instruction, o));
@@ -247,6 +256,7 @@ class TileProgram::Planner {
   const std::vector<Input>& inputs_;
   const std::vector<Instruction>& instructions_;
   const std::vector<int>& outputs_;
+  const std::vector<Sum>& sums_;
   std::vector<int> last_use_;  // position of the last reader of an operand; -2: none
   Layout layout_;
   std::vector<int> slot_;                         // of each operand
@@ -255,16 +265,30 @@ class TileProgram::Planner {
 
 TileProgram::TileProgram(const Shape& shape, const std::vector<Input>& inputs,
                          const std::vector<Instruction>& instructions,
-                         const std::vector<int>& outputs)
-    : size_(shape.size()) {
+                         const std::vector<int>& outputs, const std::vector<Sum>& sums)
+    : size_(shape.size()), outputs_(outputs.size()) {
   for (const auto& input : inputs) patterns_.emplace_back(input.shape, shape, size_of(input.dtype));
-  Planner planner(size_, patterns_, inputs, instructions, outputs);
+  Planner planner(size_, patterns_, inputs, instructions, outputs, sums);
   hazards_ = planner.hazards();
   std::vector<bool> careful(outputs.size(), false);
   direct_ = planner.plan(careful);
   for (const auto& hazard : hazards_) careful[static_cast<std::size_t>(hazard.output)] = true;
   careful_ = planner.plan(careful);
   scratch_bytes_ = std::max(direct_.bytes, careful_.bytes);
+  for (const auto& sum : sums) {
+    const DType dtype = planner.type_of(sum.operand);
+    if (!sums_tiles(size_, sum.inner, dtype)) malformed("rows that straddle tiles are summed");
+    scratch_bytes_ = align_up(scratch_bytes_);
+    sums_.push_back({{size_ / sum.inner, sum.inner, dtype}, sum.operand, scratch_bytes_});
+    scratch_bytes_ += sums_.back().stream.state_bytes();
+  }
+}
+
+bool TileProgram::sums_tiles(std::int64_t size, std::int64_t inner, DType dtype) {
+  if (dtype != DType::float32 && dtype != DType::float64) return false;
+  if (inner < 1 || size < inner || size % inner != 0) return false;
+  const SumStream stream{size / inner, inner, dtype};
+  return size <= kTile || kTile % stream.grain() == 0;
 }
 
 void TileProgram::prepare(const Layout& layout, const void* const* in, void* const* out,
@@ -322,6 +346,7 @@ void TileProgram::run(const void* const* in, void* const* out, void* scratch, st
   auto** at = static_cast<std::byte**>(scratch);
   if (begin >= end) return;
   prepare(layout, in, out, at, base, begin, end);
+  for (const auto& sum : sums_) sum.stream.begin(base + sum.offset);
   for (std::int64_t tile = begin; tile < end; tile += kTile) {
     const std::int64_t count = std::min(kTile, end - tile);
     move_to(layout, in, at, base, tile, count);
@@ -332,8 +357,13 @@ void TileProgram::run(const void* const* in, void* const* out, void* scratch, st
         step.cast(at[step.in[0]], at[step.out], count);
       }
     }
+    for (std::size_t k = 0; k < sums_.size(); ++k)
+      sums_[k].stream.add(base + sums_[k].offset, at[layout.summed[k]], count);
+    for (const Step& step : layout.late) step.cast(at[step.in[0]], at[step.out], count);
     for (const std::uint32_t k : layout.streams) at[k] += layout.slots[k].tile_step;
   }
+  for (std::size_t k = 0; k < sums_.size(); ++k)
+    sums_[k].stream.finish(base + sums_[k].offset, out[outputs_ + k]);
 }
 
 }  // namespace descent::kernels

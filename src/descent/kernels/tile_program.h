@@ -1,6 +1,7 @@
-// A fused chain of elementwise operations with their broadcasts, run over tiles that stay in L1:
-// memory is read once and written once, however long the chain. Portable, no compiler at run time.
-// Each instruction rounds to its type, so the result equals the unfused operations bit for bit.
+// A fused chain of elementwise operations with their broadcasts, and sums over its rows at its end,
+// run over tiles that stay in L1: memory is read once and written once, however long the chain.
+// Portable, no compiler at run time. Each instruction rounds to its type, so the result equals the
+// unfused operations bit for bit.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include "descent/base/shape.h"
 #include "descent/kernels/broadcast_pattern.h"
 #include "descent/kernels/eltwise.h"
+#include "descent/kernels/reduce.h"
 
 namespace descent::kernels {
 
@@ -29,15 +31,26 @@ class TileProgram {
     std::array<int, 3> in{-1, -1, -1};
   };
 
-  // outputs: operand numbers to be written to memory, dense, each of the program's shape.
+  // An operand viewed as rows [n, inner] and summed to [inner].
+  struct Sum {
+    int operand = 0;
+    std::int64_t inner = 1;
+  };
+  // True where rows of `inner` elements can be summed tile by tile.
+  static bool sums_tiles(std::int64_t size, std::int64_t inner, DType dtype);
+
+  // outputs: operand numbers to be written to memory, dense, each of the program's shape. `sums`
+  // are written behind them.
   TileProgram(const Shape& shape, const std::vector<Input>& inputs,
-              const std::vector<Instruction>& instructions, const std::vector<int>& outputs);
+              const std::vector<Instruction>& instructions, const std::vector<int>& outputs,
+              const std::vector<Sum>& sums = {});
 
   std::int64_t size() const { return size_; }
   // Bytes of scratch that run() needs (tiles of temporaries and of materialised broadcasts).
   std::size_t scratch_bytes() const { return scratch_bytes_; }
-  // Computes elements [begin, end) of the row-major output; begin is a multiple of kTile. An output
-  // may be the same memory as an input of the same type and the full shape. Never allocates.
+  // Computes elements [begin, end) of the row-major output; begin is a multiple of kTile; with
+  // sums, all elements at once. An output may be the same memory as an input of the same type and
+  // the full shape. Never allocates.
   void run(const void* const* in, void* const* out, void* scratch, std::int64_t begin,
            std::int64_t end) const;
 
@@ -59,8 +72,10 @@ class TileProgram {
   struct Layout {
     std::vector<Slot> slots;
     std::vector<Step> steps;
+    std::vector<Step> late;              // after the sums: results in danger go to their outputs
     std::vector<std::uint32_t> streams;  // slots that advance with the tiles
     std::vector<std::uint32_t> moving;   // slots to be found anew for each tile
+    std::vector<std::uint32_t> summed;   // slots that are summed
     std::size_t bytes = 0;
   };
   // An input that is still read after an output was written: trouble if they are one memory.
@@ -74,8 +89,16 @@ class TileProgram {
   void move_to(const Layout& layout, const void* const* in, std::byte** at, std::byte* scratch,
                std::int64_t begin, std::int64_t count) const;
 
+  struct BoundSum {
+    SumStream stream;
+    int operand = 0;
+    std::size_t offset = 0;  // of its state in scratch
+  };
+
   std::int64_t size_ = 0;
   std::size_t scratch_bytes_ = 0;
+  std::size_t outputs_ = 0;
+  std::vector<BoundSum> sums_;
   std::vector<BroadcastPattern> patterns_;  // one per input
   std::vector<Hazard> hazards_;
   Layout direct_;   // results go to their outputs at once

@@ -140,6 +140,9 @@ struct ConvOp final : OpBase<ConvOp> {
   std::size_t scratch_bytes(std::span<const Type> in, std::span<const Type>) const override {
     return kernels::Convolution(kind, shape(in)).scratch_bytes();
   }
+  int copies(std::span<const Type> in, std::span<const Type>) const override {
+    return kernels::Convolution(kind, shape(in)).copies();
+  }
   double flops(std::span<const Type> in, std::span<const Type>) const override {
     const auto s = shape(in);
     const std::int64_t per_output = s.c / s.groups * s.r * s.s;

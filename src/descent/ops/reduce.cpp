@@ -80,6 +80,11 @@ struct ReduceOp final : OpBase<ReduceOp> {
                   n = extent(s, first, last),
                   inner = extent(s, last, s.rank())] { f(x, o, outer, n, inner); });
   }
+  std::optional<std::int64_t> sums_rows(std::span<const Type> in) const override {
+    const auto& s = in[0].shape;
+    if (kind != Reduction::sum || extent(s, 0, first) != 1) return std::nullopt;
+    return extent(s, last, s.rank());
+  }
   double flops(std::span<const Type> in, std::span<const Type>) const override {
     return static_cast<double>(in[0].shape.size());
   }
@@ -119,6 +124,10 @@ struct ChannelSumOp final : OpBase<ChannelSumOp> {
     }
     return whole([f = kernels::reduce_kernel(Reduction::sum, t), x, o, n = s[0] * s[1] * s[2],
                   c = s[3]] { f(x, o, 1, n, c); });
+  }
+  std::optional<std::int64_t> sums_rows(std::span<const Type> in) const override {
+    if (!last) return std::nullopt;
+    return in[0].shape[3];
   }
   double flops(std::span<const Type> in, std::span<const Type>) const override {
     return static_cast<double>(in[0].shape.size());

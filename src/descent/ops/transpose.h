@@ -16,6 +16,7 @@ struct TransposeOp final : OpBase<TransposeOp> {
   Values jvp(ValueSpan in, ValueSpan out, ValueSpan tangent) const override;
   Kernel bind(const Binding& b) const override;
   double flops(std::span<const Type>, std::span<const Type>) const override { return 0; }
+  int copies(std::span<const Type>, std::span<const Type>) const override { return 1; }
 };
 
 }  // namespace descent

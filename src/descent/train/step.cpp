@@ -142,6 +142,7 @@ const Plan& TrainStep::plan(const data::Batch& batch) {
     options.shards = shards_for(batch.rows, options_.shards);
     options.pool = options_.pool;
     options.without = options_.without_passes;
+    options.profile = options_.profile;
     const auto n = static_cast<int>(state_.parameters.size() + state_.buffers.size() +
                                     state_.optimizer.size());
     for (int i = 0; i < n; ++i) options.donate[i] = i;

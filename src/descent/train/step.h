@@ -19,6 +19,7 @@ struct StepOptions {
   DType dtype = DType::float32;
   bool mixed = false;  // products in bfloat16
   std::vector<std::string> without_passes;
+  bool profile = false;  // time every kernel
 };
 
 // The largest divisor of rows that is at most shards: what a batch of these rows is cut into.
@@ -42,6 +43,8 @@ class TrainStep {
   // Floating-point operations of one update with these rows, from the traced graph.
   double flops(const data::Batch& batch) const;
   const Plan& plan(const data::Batch& batch);
+  // The plan of the largest batch so far.
+  const Plan& largest_plan() const { return plans_.rbegin()->second; }
 
   // The optimizer's initial state for these variables.
   static nn::Tree initial_state(const optim::Optimizer& optimizer,

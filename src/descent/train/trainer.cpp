@@ -7,12 +7,14 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <sstream>
 
 #include "descent/base/error.h"
 #include "descent/base/file.h"
 #include "descent/base/threads.h"
 #include "descent/train/checkpoint.h"
 #include "descent/train/evaluate.h"
+#include "descent/train/profile.h"
 #include "descent/train/saved_model.h"
 #include "descent/train/step.h"
 #include "descent/train/version.h"
@@ -49,6 +51,7 @@ class Run {
   void finish(Outcome& outcome);
   nlohmann::json summary(const Outcome& outcome) const;
   void write_summary(const Outcome& outcome) const;
+  void tell_plan(Outcome& outcome) const;
   double elapsed() const { return state_.seconds + since(start_); }
   bool writes() const { return !options_.directory.empty(); }
   std::int64_t wanted_epochs() const {
@@ -142,6 +145,7 @@ void Run::build_steps() {
   options.dtype = dtype_;
   options.mixed = job_.config.train.text("precision") == "bf16";
   options.without_passes = job_.config.train.texts("without_passes");
+  options.profile = options_.profile;
   step_ = std::make_unique<TrainStep>(job_.model, job_.loss, job_.optimizer, job_.variables, state_,
                                       options);
   eval_ = std::make_unique<EvalStep>(job_.model, job_.loss, job_.variables, state_.parameters,
@@ -325,6 +329,7 @@ Outcome Run::go() {
     if (!train_epoch()) break;
   }
   Outcome outcome;
+  tell_plan(outcome);
   if (const int signal = stop_signal.load()) {
     checkpoint(true);
     outcome.exit_code = 128 + signal;
@@ -347,6 +352,20 @@ void Run::write_summary(const Outcome& outcome) const {
   if (!writes()) return;
   write_file_atomic((std::filesystem::path(options_.directory) / "summary.json").string(),
                     outcome.summary.dump(1) + "\n");
+}
+
+void Run::tell_plan(Outcome& outcome) const {
+  if (rows_done_ == 0 || job_.config.train.boolean("eager")) return;
+  if (options_.dump_plan) {
+    std::ostringstream text;
+    step_->largest_plan().dump(text);
+    outcome.plan = text.str();
+  }
+  if (!options_.profile) return;
+  outcome.profile = profile_report(step_->largest_plan(), measure_peaks());
+  if (!writes()) return;
+  write_file_atomic((std::filesystem::path(options_.directory) / "trace.json").string(),
+                    profile_trace(step_->largest_plan()));
 }
 
 void Run::finish(Outcome& outcome) {

@@ -9,9 +9,11 @@
 namespace descent::train {
 
 struct RunOptions {
-  std::string directory;  // run directory; created; empty: nothing is written
-  bool resume = false;    // go on from the directory's newest good checkpoint
-  int threads = 0;        // 0: all processors; results do not depend on it
+  std::string directory;   // run directory; created; empty: nothing is written
+  bool resume = false;     // go on from the directory's newest good checkpoint
+  int threads = 0;         // 0: all processors; results do not depend on it
+  bool profile = false;    // time every kernel of the training step
+  bool dump_plan = false;  // tell the schedule of the training step
 };
 
 struct Outcome {
@@ -19,6 +21,8 @@ struct Outcome {
       reason;         // "finished", "early stopping", "converged: ...", "time limit", "interrupted"
   int exit_code = 0;  // 0, or 130 / 143 where a signal stopped it (saved before)
   nlohmann::json summary;  // as in summary.json
+  std::string profile;     // with RunOptions::profile: tables (train/profile.h)
+  std::string plan;        // with RunOptions::dump_plan: kernels in order with their memory
 };
 
 // Trains. Throws Error(diverged) where the loss or the gradients stop being finite (the last good

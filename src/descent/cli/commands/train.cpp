@@ -77,11 +77,21 @@ int run(const TrainArguments& a) {
   sinks.add(std::make_shared<ConfigWriter>(directory, job.config));
   sinks.add(std::make_shared<track::JsonlSink>(in(directory, "metrics.jsonl")));
   const Interrupts interrupts;
-  const auto outcome = train::run(
-      job, {.directory = directory, .resume = !a.resume.empty(), .threads = a.threads}, sinks);
+  const auto outcome = train::run(job,
+                                  {.directory = directory,
+                                   .resume = !a.resume.empty(),
+                                   .threads = a.threads,
+                                   .profile = a.profile,
+       .dump_plan = a.dump_plan},
+                                  sinks);
   if (outcome.exit_code == 0) {
     sinks.message(track::Level::note, "saved",
                   fmt::format("{0}   use it: descent predict {0} FILE", directory));
+  }
+  if (a.dump_plan) fmt::print(a.json ? stderr : stdout, "\n{}", outcome.plan);
+  if (a.profile) {
+    fmt::print(a.json ? stderr : stdout, "\n{}\ntime line: {} (open it in ui.perfetto.dev)\n",
+               outcome.profile, in(directory, "trace.json"));
   }
   if (a.json) fmt::print("{}\n", outcome.summary.dump(2));
   return outcome.exit_code;
@@ -111,6 +121,10 @@ void describe(CLI::App& command, TrainArguments& a) {
   add_threads(command, a.threads, "Threads [all processors]; no effect on results");
   command.add_flag("--json", a.json, "Print the summary as JSON");
   command.add_flag("--quiet", a.quiet, "Only warnings and the result");
+  command.add_flag("--profile", a.profile,
+                   "Print where a step's time goes, by layer and kernel; write a time line");
+  command.add_flag("--dump-plan", a.dump_plan,
+                   "Print the kernels of a step in order, with types and memory");
   command.add_flag("--print-config", a.print_config,
                    "Print every key with its value and meaning, and stop");
 }
