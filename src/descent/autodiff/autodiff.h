@@ -30,5 +30,11 @@ Values hvp(const ScalarFn& f, ValueSpan x, ValueSpan v);
 // f whose intermediate results are computed again in the backward pass instead of kept
 // (Chen et al. 2016, "Training deep nets with sublinear memory cost").
 Fn checkpoint(Fn f);
+// f(x) with a derivative of its own, for functions whose composed one is right but wasteful: maps
+// inputs, outputs and the outputs' cotangents (null: zero) to the inputs' (null: zero; the
+// cotangent of a replicated input may be per shard). f must not use values from outside. Forward
+// mode goes through f.
+using Pullback = std::function<Values(ValueSpan in, ValueSpan out, ValueSpan cotangent)>;
+Values with_derivative(const Fn& f, Pullback pullback, ValueSpan x);
 
 }  // namespace descent

@@ -64,6 +64,8 @@ EagerScope::EagerScope(EagerOptions options) : options_(options), outer_(current
   current = &options_;
 }
 EagerScope::~EagerScope() { current = outer_; }
+GraphScope::GraphScope() : outer_(current) { current = nullptr; }
+GraphScope::~GraphScope() { current = outer_; }
 const EagerOptions* current_eager() { return current; }
 
 void compute(Node& node, const EagerOptions& options) {

@@ -124,6 +124,17 @@ class EagerScope {
   EagerOptions options_;
   const EagerOptions* outer_;
 };
+// Builds a graph inside an EagerScope after all: to find the types of what a function gives.
+class GraphScope {
+ public:
+  GraphScope();
+  ~GraphScope();
+  GraphScope(const GraphScope&) = delete;
+  GraphScope& operator=(const GraphScope&) = delete;
+
+ private:
+  const EagerOptions* outer_;
+};
 // A value that is already computed: `shards` arrays of one shard each make a per-shard value.
 Value computed(std::vector<Array> shards, bool per_shard);
 
