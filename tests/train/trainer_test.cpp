@@ -40,6 +40,29 @@ TEST(Eager, GivesTheSameWeightsBitForBit) {
   EXPECT_EQ(weights(base, 2), weights(eager, 1));
 }
 
+// The updates of the common optimizers are one pass over memory each: both parameters of the model.
+TEST(Plan, CommonOptimizersUpdateInRegisters) {
+  using Options = std::vector<std::string>;
+  for (const Options& optimizer :
+       {Options{"optimizer.name=adam"}, Options{"optimizer.name=adam", "optimizer.clip_norm=1"},
+        Options{"optimizer.name=adamw"}, Options{"optimizer.name=adamw", "optimizer.clip_norm=1"},
+        Options{"optimizer.name=sgd"}, Options{"optimizer.name=sgd", "optimizer.momentum=0.9"},
+        Options{"optimizer.name=sgd", "optimizer.momentum=0.9", "optimizer.weight_decay=1e-3"},
+        Options{"optimizer.name=rmsprop"}, Options{"optimizer.name=adagrad"}}) {
+    for (const char* shards : {"train.shards=1", "train.shards=2"}) {
+      Options all = {"data.path=synthetic:blobs", "model.name=linear", "train.steps=1", shards};
+      all.insert(all.end(), optimizer.begin(), optimizer.end());
+      Recorder r;
+      const std::string plan = run(all, {.dump_plan = true}, r).plan;
+      std::size_t found = 0;
+      for (auto at = plan.find("in registers"); at != std::string::npos;
+           at = plan.find("in registers", at + 1))
+        ++found;
+      EXPECT_EQ(found, 2U) << optimizer.back() << ", " << shards << "\n" << plan;
+    }
+  }
+}
+
 TEST(Seed, DecidesTheRun) {
   const std::vector<std::string> base = {"data.path=synthetic:moons", "model.name=mlp",
                                          "train.epochs=1"};

@@ -21,7 +21,9 @@ struct FusedOp final : Op {
   std::string text;  // "mul+add+tanh"
 
   std::string_view name() const override { return "fused"; }
-  std::string attributes() const override { return text; }
+  std::string attributes() const override {
+    return program().in_registers() ? text + ", in registers" : text;
+  }
   bool same_as(const Op& other) const override { return this == &other; }
   std::vector<Type> infer(std::span<const Type>) const override { return output_types; }
   bool collective(int input) const override { return reduced[static_cast<std::size_t>(input)]; }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <string>
 
 #include "descent/base/error.h"
 #include "descent/base/memory.h"
@@ -13,6 +14,27 @@ namespace {
 
 [[noreturn]] void malformed(const std::string& what) {
   throw Error(ErrorKind::internal, "[TileProgram] " + what);
+}
+
+// The loop for a whole program of float32 on dense operands and single elements, where there is
+// one.
+RegisterProgram find_registers(const std::vector<BroadcastPattern>& patterns,
+                               const std::vector<TileProgram::Input>& inputs,
+                               const std::vector<TileProgram::Instruction>& instructions,
+                               const std::vector<int>& outputs) {
+  std::string kinds;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const bool single = patterns[i].period() == 1;
+    if (inputs[i].dtype != DType::float32 || (!single && !patterns[i].dense())) return {};
+    kinds += single && inputs[i].shape.size() == 1 ? 's' : 'd';
+  }
+  std::vector<RegisterStep> steps;
+  for (const auto& i : instructions) {
+    if (i.is_cast || i.dtype != DType::float32) return {};
+    const auto number = [](int operand) { return std::max(operand, 0); };
+    steps.push_back({i.code, number(i.in[0]), number(i.in[1]), number(i.in[2])});
+  }
+  return register_program(kinds, steps, outputs);
 }
 
 }  // namespace
@@ -275,6 +297,7 @@ TileProgram::TileProgram(const Shape& shape, const std::vector<Input>& inputs,
   for (const auto& hazard : hazards_) careful[static_cast<std::size_t>(hazard.output)] = true;
   careful_ = planner.plan(careful);
   scratch_bytes_ = std::max(direct_.bytes, careful_.bytes);
+  if (sums.empty()) registers_ = find_registers(patterns_, inputs, instructions, outputs);
   for (const auto& sum : sums) {
     const DType dtype = planner.type_of(sum.operand);
     if (!sums_tiles(size_, sum.inner, dtype)) malformed("rows that straddle tiles are summed");
@@ -339,6 +362,11 @@ void TileProgram::move_to(const Layout& layout, const void* const* in, std::byte
 
 void TileProgram::run(const void* const* in, void* const* out, void* scratch, std::int64_t begin,
                       std::int64_t end) const {
+  if (in_registers()) {
+    std::array<const void*, 16> ordered{};
+    for (std::size_t i = 0; i < registers_.order.size(); ++i) ordered[i] = in[registers_.order[i]];
+    return registers_.run(ordered.data(), out, begin, end);
+  }
   const bool aliased = std::any_of(hazards_.begin(), hazards_.end(),
                                    [&](Hazard h) { return in[h.input] == out[h.output]; });
   const Layout& layout = aliased ? careful_ : direct_;

@@ -11,6 +11,7 @@
 #include "descent/kernels/broadcast_pattern.h"
 #include "descent/kernels/eltwise.h"
 #include "descent/kernels/reduce.h"
+#include "descent/kernels/register_programs.h"
 
 namespace descent::kernels {
 
@@ -46,6 +47,8 @@ class TileProgram {
               const std::vector<Sum>& sums = {});
 
   std::int64_t size() const { return size_; }
+  // True where the program has a loop of its own (register_programs.h).
+  bool in_registers() const { return registers_.run != nullptr; }
   // Bytes of scratch that run() needs (tiles of temporaries and of materialised broadcasts).
   std::size_t scratch_bytes() const { return scratch_bytes_; }
   // Computes elements [begin, end) of the row-major output; begin is a multiple of kTile; with
@@ -99,6 +102,7 @@ class TileProgram {
   std::size_t scratch_bytes_ = 0;
   std::size_t outputs_ = 0;
   std::vector<BoundSum> sums_;
+  RegisterProgram registers_;
   std::vector<BroadcastPattern> patterns_;  // one per input
   std::vector<Hazard> hazards_;
   Layout direct_;   // results go to their outputs at once

@@ -1,0 +1,47 @@
+// Tile programs that are worth a loop of their own: every update of the common optimizers. A
+// pattern is the program as the compiler of steps writes it; its loop does the same operations on
+// values that stay in registers instead of tiles, so memory is all that it waits for, and the bits
+// are the same.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "descent/kernels/eltwise.h"
+
+namespace descent::kernels {
+
+struct RegisterStep {
+  Eltwise code;
+  int a = 0, b = 0, c = 0;  // operand numbers, as in TileProgram
+  friend constexpr bool operator==(const RegisterStep&, const RegisterStep&) = default;
+};
+
+struct RegisterPattern {
+  std::string_view name;
+  std::string_view inputs;  // one letter each: d (dense) or s (one element)
+  int length = 0;
+  std::array<RegisterStep, 24> steps{};
+  int results = 0;
+  std::array<int, 4> outputs{};
+};
+
+// Computes elements [begin, end) in float32. An output may be the same memory as an input.
+using RegisterFn = void (*)(const void* const* in, void* const* out, std::int64_t begin,
+                            std::int64_t end);
+
+// The loop for a float32 program, and which of the program's inputs it takes in which place.
+struct RegisterProgram {
+  RegisterFn run = nullptr;  // null: the program equals no pattern
+  std::vector<int> order;
+};
+// Programs are equal to a pattern whatever the order of their inputs, their steps and the operands
+// of sums and products.
+RegisterProgram register_program(std::string_view inputs, std::span<const RegisterStep> steps,
+                                 std::span<const int> outputs);
+// All patterns, for tests.
+std::span<const RegisterPattern> register_patterns();
+
+}  // namespace descent::kernels
