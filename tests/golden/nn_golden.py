@@ -70,6 +70,28 @@ class GlobalAverage(nn.Module):
         return nn.AdaptiveAvgPool2d(1)(x).flatten(1)
 
 
+class Subsample(nn.Module):
+    """Every stride-th pixel, channels of zeros on both sides: option A of He et al. 2016."""
+
+    def __init__(self, stride=(2, 2), more=0):
+        super().__init__()
+        self.stride, self.more = stride, more
+
+    def forward(self, x):
+        x = x[:, :, ::self.stride[0], ::self.stride[1]]
+        return F.pad(x, (0, 0, 0, 0, self.more // 2, self.more - self.more // 2))
+
+
+class Residual(nn.Module):
+    def __init__(self, body, shortcut=None, activation=None):
+        super().__init__()
+        self.body = nn.Sequential(*body)
+        self.shortcut, self.activation = shortcut or nn.Identity(), activation or nn.Identity()
+
+    def forward(self, x):
+        return self.activation(self.body(x) + self.shortcut(x))
+
+
 # name: (module, input shape, training)
 LAYERS = {
     "linear": (nn.Linear(5, 3), [4, 5], True),
@@ -93,6 +115,14 @@ LAYERS = {
     "layer_norm": (nn.LayerNorm(6), [4, 6], True),
     "layer_norm_images": (nn.LayerNorm([2, 3, 2]), [4, 2, 3, 2], True),
     "layer_norm_not_affine": (nn.LayerNorm(6, 1e-2, elementwise_affine=False), [4, 6], True),
+    "subsample": (Subsample(), [4, 2, 5, 4], True),
+    "subsample_channels": (Subsample((1, 3), 3), [4, 2, 2, 5], True),
+    "residual": (
+        Residual([nn.Conv2d(2, 2, 3, padding=1, bias=False), nn.BatchNorm2d(2), nn.Tanh()], None,
+                 nn.ReLU()),
+        [4, 2, 3, 3], True),
+    "residual_shortcut": (
+        Residual([nn.Conv2d(2, 5, 3, 2, 1)], Subsample(more=3)), [4, 2, 3, 3], True),
     "dropout_evaluation": (nn.Dropout(0.4), [4, 6], False),
     "flatten": (nn.Flatten(), [4, 2, 3], True),
     "relu": (nn.ReLU(), [4, 7], True),
@@ -120,7 +150,7 @@ def layer_case(module, shape, training):
         for name, buffer in module.named_buffers():
             if not training and buffer.is_floating_point():
                 value = numbers(buffer.shape, seed_of(name))
-                buffer.copy_(value.abs() + 0.5 if name == "running_var" else value)
+                buffer.copy_(value.abs() + 0.5 if name.endswith("running_var") else value)
     x = numbers(shape, seed_of("input")).requires_grad_()
     y = module(x)
     (numbers(y.shape, seed_of("cotangent")) * y).sum().backward()

@@ -35,6 +35,12 @@ inline std::vector<LayerCase> layer_cases() {
       {{"filters", 3}, {"kernel", Integers{4, 2}}, {"padding", "same"}, {"stride", Integers{2}}});
   const auto overlapping =
       with({{"kernel", Integers{3, 2}}, {"stride", Integers{2, 1}}, {"padding", Integers{1, 1}}});
+  const std::vector<LayerConfig> body{
+      inside("conv2d", with({{"filters", 2}, {"padding", 1}, {"bias", false}})),
+      inside("batch_norm"), inside("tanh")};
+  const std::vector<LayerConfig> half{
+      inside("conv2d", with({{"filters", 5}, {"stride", 2}, {"padding", 1}}))};
+  const std::vector<LayerConfig> shortcut{inside("subsample", with({{"channels", 5}}))};
   return {
       {"linear", "linear", linear, {4, 5}},
       {"linear_no_bias", "linear", with({{"units", 3}, {"bias", false}}), {4, 5}},
@@ -67,6 +73,17 @@ inline std::vector<LayerCase> layer_cases() {
       {"layer_norm", "layer_norm", {}, {4, 6}},
       {"layer_norm_images", "layer_norm", with({{"axes", 3}}), {4, 2, 3, 2}},
       {"layer_norm_not_affine", "layer_norm", with({{"eps", 1e-2}, {"affine", false}}), {4, 6}},
+      {"subsample", "subsample", {}, {4, 2, 5, 4}},
+      {"subsample_channels",
+       "subsample",
+       with({{"channels", 5}, {"stride", Integers{1, 3}}}),
+       {4, 2, 2, 5}},
+      {.name = "residual",
+       .layer = "residual",
+       .options = with({{"layers", body}, {"activation", "relu"}}),
+       .input = images,
+       .by_mode = true},
+      {"residual_shortcut", "residual", with({{"layers", half}, {"shortcut", shortcut}}), images},
       {.name = "dropout",
        .layer = "dropout",
        .options = with({{"rate", 0.4}}),

@@ -19,6 +19,16 @@ struct PresetCase {
 };
 void PrintTo(const PresetCase& c, std::ostream* out) { *out << c.name; }
 
+// The layers of a residual block, and of one that halves the image.
+const std::string kBlock = " conv2d batch_norm relu conv2d batch_norm relu";
+const std::string kHalved = " conv2d batch_norm relu conv2d batch_norm subsample relu";
+
+std::string repeated(const std::string& text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += text;
+  return all;
+}
+
 const Shape kRow{13}, kImage{1, 28, 28}, kSmall{3, 6, 5};
 
 const std::vector<PresetCase>& preset_cases() {
@@ -78,6 +88,22 @@ const std::vector<PresetCase>& preset_cases() {
        {kImage, 10},
        61706,
        "conv2d relu max_pool2d conv2d relu max_pool2d flatten linear relu linear relu linear"},
+      // He et al. 2016: 0.27 million parameters.
+      {"resnet",
+       "resnet",
+       {},
+       {{3, 32, 32}, 10},
+       269722,
+       "conv2d batch_norm relu" + repeated(kBlock, 3) + kHalved + repeated(kBlock, 2) + kHalved +
+           repeated(kBlock, 2) + " global_avg_pool2d linear"},
+      // Channels 2, 4, 8, extents 6x5, 3x3, 2x2.
+      {"resnet_small",
+       "resnet",
+       with({{"depth", 8}, {"width", 2}}),
+       {kSmall, 2},
+       (3 * 9 * 2 + 4) + 2 * (2 * 9 * 2 + 4) + (2 * 9 * 4 + 8) + (4 * 9 * 4 + 8) +
+           (4 * 9 * 8 + 16) + (8 * 9 * 8 + 16) + (8 * 2 + 2),
+       "conv2d batch_norm relu" + kBlock + kHalved + kHalved + " global_avg_pool2d linear"},
   };
   return rows;
 }
@@ -157,7 +183,33 @@ TEST(PresetTable, RefusesWhatDoesNotFit) {
   };
   EXPECT_THROW(made("cnn", kRow), Error);
   EXPECT_THROW(made("lenet", kSmall), Error);
+  EXPECT_THROW(made("resnet", kRow), Error);
   EXPECT_THROW(presets().at("mpl"), Error);
+}
+
+// The order and shapes in which other implementations list the parameters of a ResNet-20.
+TEST(Resnet, ListsParametersBlockByBlock) {
+  const auto& entry = presets().at("resnet");
+  const auto model = entry.make(resolve(entry.options, {}, "resnet"), {{3, 32, 32}, 10});
+  std::vector<std::string> names;
+  for (const auto& v : descent::nn::describe(model, {DType::float32, {1, 3, 32, 32}, true})) {
+    if (v.trained) names.push_back(v.name);
+  }
+  ASSERT_EQ(names.size(), 3u + 9 * 6 + 2);
+  names.resize(9);
+  EXPECT_THAT(names, testing::ElementsAre("0.weight", "1.weight", "1.bias", "3.body.0.weight",
+                                          "3.body.1.weight", "3.body.1.bias", "3.body.3.weight",
+                                          "3.body.4.weight", "3.body.4.bias"));
+}
+
+TEST(Resnet, SaysWhichDepthsThereAre) {
+  const auto& entry = presets().at("resnet");
+  try {
+    entry.make(resolve(entry.options, with({{"depth", 18}}), "resnet"), {{3, 32, 32}, 10});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("use 14 or 20"));
+  }
 }
 
 }  // namespace

@@ -74,6 +74,18 @@ Layer max_pool2d(PoolOptions options = {});
 Layer avg_pool2d(PoolOptions options = {});  // padding counts as zeros
 Layer global_avg_pool2d();                   // [N, C, H, W] -> [N, C]
 
+struct SubsampleOptions {
+  Size2d stride = 2;
+  std::int64_t channels = 0;  // of the result; 0: as many as there are
+};
+// Every stride-th pixel, channels of zeros added on both sides: a shortcut without parameters.
+Layer subsample(SubsampleOptions options = {});
+
+// ---- residual blocks ----
+// activation(body(x) + shortcut(x)); null: x itself, no activation. Parameters are "body.0.weight",
+// "shortcut.0.weight", ... where body and shortcut are sequential.
+Layer residual(Layer body, Layer shortcut = nullptr, Layer activation = nullptr);
+
 // ---- normalisation ----
 struct BatchNormOptions {
   double eps = 1e-5, momentum = 0.1;  // momentum: the weight of the new statistics, as PyTorch
