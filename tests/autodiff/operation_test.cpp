@@ -234,6 +234,20 @@ std::vector<Row> rows() {
          return square(conv2d(x[0], x[1], {.stride_h = 2, .stride_w = 2, .groups = 2}));
        }),
        {{1, 4, 6, 6}, {6, 2, 2, 2}}},
+      {"conv_transpose2d",
+       one([](ValueSpan x) {
+         return square(conv_transpose2d(x[0], x[1], {.stride_h = 2, .pad_h = 1, .groups = 2}, 1));
+       }),
+       {{2, 4, 3, 2}, {4, 1, 3, 2}}},
+      {"pad_reflect",
+       one([](ValueSpan x) { return square(pad(x[0], 1, 2, 1, PadMode::reflect)); }),
+       {{2, 3, 2}}},
+      {"pad_replicate",
+       one([](ValueSpan x) { return square(pad(x[0], -1, 0, 3, PadMode::replicate)); }),
+       {{2, 3}}},
+      {"pad_circular",
+       one([](ValueSpan x) { return square(pad(x[0], 0, 3, 1, PadMode::circular)); }),
+       {{3, 2}}},
       {"max_pool2d", one([](ValueSpan x) { return square(max_pool2d(x[0])); }), {{2, 2, 4, 6}}},
       {"max_pool2d_overlap",
        one([](ValueSpan x) {

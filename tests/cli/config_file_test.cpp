@@ -177,6 +177,32 @@ const Bad kBad[] = {
     {"bad_value_in_a_layer",
      with("[[model.layers]]\ntype = \"conv2d\"\nfilters = 0\n"),
      {"c.toml:5:1", "\"model.layers.0.filters\" must be at least 1, not 0"}},
+    {"inner_layer_type_unknown",
+     with("[[model.layers]]\ntype = \"residual\"\nlayers = [\n  {type = \"liner\"},\n]\n"),
+     {"c.toml:6:4", "no layer is called \"liner\"", "\"linear\"?"}},
+    {"inner_layer_without_type",
+     with("[[model.layers]]\ntype = \"residual\"\nlayers = [{units = 3}]\n"),
+     {"c.toml:5:11", "\"model.layers.0.layers.0.type\" is required"}},
+    {"inner_layer_key_unknown",
+     with("[[model.layers]]\ntype = \"residual\"\n[[model.layers.layers]]\ntype = \"relu\"\n"
+          "[[model.layers.shortcut]]\ntype = \"conv2d\"\nfilter = 3\n"),
+     {"c.toml:9:1", "unknown key \"model.layers.0.shortcut.0.filter\" of layer \"conv2d\"",
+      "\"filters\"?"}},
+    {"inner_layer_out_of_range",
+     with("[[model.layers]]\ntype = \"residual\"\nlayers = [{type = \"linear\", units = 0}]\n"),
+     {"c.toml:5:29", "\"model.layers.0.layers.0.units\" must be at least 1, not 0"}},
+    {"inner_layers_missing",
+     with("[[model.layers]]\ntype = \"residual\"\n"),
+     {"c.toml:3:1", "\"model.layers.0.layers\" is required"}},
+    {"inner_layers_no_list",
+     with("[[model.layers]]\ntype = \"residual\"\nlayers = \"relu\"\n"),
+     {"c.toml:5:1", "\"model.layers.0.layers\" must be a list of layers, not \"relu\""}},
+    {"inner_layers_misspelt",
+     with("[[model.layers]]\ntype = \"residual\"\nlayer = [{type = \"relu\"}]\n"),
+     {"c.toml:5:1", "unknown key \"model.layers.0.layer\"", "\"layers\"?"}},
+    {"layers_of_a_layer_that_takes_none",
+     with("[[model.layers]]\ntype = \"linear\"\nunits = [{type = \"relu\"}]\n"),
+     {"c.toml:5:1", "\"model.layers.0.units\" takes no layers"}},
     {"layers_of_a_preset",
      with("[model]\nname = \"mlp\"\n[[model.layers]]\ntype = \"relu\"\n"),
      {"c.toml:4:1", "model \"mlp\" takes no [[model.layers]]", "sequential"}},
@@ -270,6 +296,16 @@ name = "one_cycle"
 type = "conv2d"
 filters = 4
 kernel = [3, 5]
+[[model.layers]]
+type = "residual"
+activation = "relu"
+shortcut = [{type = "conv2d", filters = 4, kernel = 1}]
+[[model.layers.layers]]
+type = "residual"
+layers = [
+  {type = "conv2d", filters = 4, padding = "same"},
+  {type = "softplus", beta = 2.5},
+]
 [[model.layers]]
 type = "linear"
 units = 10

@@ -65,9 +65,37 @@ class Same(nn.Module):
         return F.conv2d(F.pad(x, padding), self.weight, self.bias, self.stride)
 
 
-class GlobalAverage(nn.Module):
+class Global(nn.Module):
+    """An adaptive pooling to one value, without the axes of length one."""
+
+    def __init__(self, pool):
+        super().__init__()
+        self.pool = pool
+
     def forward(self, x):
-        return nn.AdaptiveAvgPool2d(1)(x).flatten(1)
+        return self.pool(x).flatten(1)
+
+
+class Subsample(nn.Module):
+    """Every stride-th pixel, channels of zeros on both sides: option A of He et al. 2016."""
+
+    def __init__(self, stride=(2, 2), more=0):
+        super().__init__()
+        self.stride, self.more = stride, more
+
+    def forward(self, x):
+        x = x[:, :, ::self.stride[0], ::self.stride[1]]
+        return F.pad(x, (0, 0, 0, 0, self.more // 2, self.more - self.more // 2))
+
+
+class Residual(nn.Module):
+    def __init__(self, body, shortcut=None, activation=None):
+        super().__init__()
+        self.body = nn.Sequential(*body)
+        self.shortcut, self.activation = shortcut or nn.Identity(), activation or nn.Identity()
+
+    def forward(self, x):
+        return self.activation(self.body(x) + self.shortcut(x))
 
 
 # name: (module, input shape, training)
@@ -85,14 +113,58 @@ LAYERS = {
     "max_pool2d_overlapping": (nn.MaxPool2d((3, 2), (2, 1), (1, 1)), [4, 2, 4, 3], True),
     "avg_pool2d": (nn.AvgPool2d(2), [4, 2, 4, 4], True),
     "avg_pool2d_overlapping": (nn.AvgPool2d((3, 2), (2, 1), (1, 1)), [4, 2, 4, 3], True),
-    "global_avg_pool2d": (GlobalAverage(), [4, 3, 3, 2], True),
+    "conv2d_reflect": (
+        nn.Conv2d(2, 3, 3, padding=(2, 1), padding_mode="reflect"), [4, 2, 4, 3], True),
+    "conv2d_replicate": (
+        nn.Conv2d(2, 3, 3, padding=(2, 1), padding_mode="replicate"), [4, 2, 4, 3], True),
+    "conv2d_circular": (
+        nn.Conv2d(2, 3, 3, padding=(2, 1), padding_mode="circular"), [4, 2, 4, 3], True),
+    "conv2d_same_reflect": (
+        nn.Conv2d(2, 3, 3, padding="same", padding_mode="reflect"), [4, 2, 5, 4], True),
+    "conv1d": (nn.Conv1d(2, 3, 3), [4, 2, 7], True),
+    "conv1d_all_options": (
+        nn.Conv1d(4, 6, 3, 2, 1, 2, groups=2, padding_mode="circular"), [4, 4, 9], True),
+    "depthwise_conv2d": (nn.Conv2d(3, 3, 3, groups=3), [4, 3, 4, 5], True),
+    "depthwise_conv2d_multiplier": (
+        nn.Conv2d(3, 6, 3, 2, 1, groups=3, bias=False), [4, 3, 4, 5], True),
+    "conv_transpose2d": (nn.ConvTranspose2d(2, 3, 3), [4, 2, 2, 3], True),
+    "conv_transpose2d_all_options": (
+        nn.ConvTranspose2d(4, 4, (3, 2), (3, 2), (1, 0), (2, 1), groups=2, dilation=(1, 2)),
+        [4, 4, 2, 2], True),
+    "conv_transpose2d_dilated": (
+        nn.ConvTranspose2d(2, 3, 2, output_padding=(2, 1), dilation=(3, 2)), [4, 2, 2, 2], True),
+    "conv_transpose1d": (nn.ConvTranspose1d(2, 3, 4, 2, 1), [4, 2, 5], True),
+    "max_pool1d": (nn.MaxPool1d(2), [4, 2, 6], True),
+    "max_pool1d_overlapping": (nn.MaxPool1d(3, 2, 1), [4, 2, 6], True),
+    "avg_pool1d": (nn.AvgPool1d(3, padding=1), [4, 2, 7], True),
+    "global_avg_pool1d": (Global(nn.AdaptiveAvgPool1d(1)), [4, 3, 5], True),
+    "global_max_pool1d": (Global(nn.AdaptiveMaxPool1d(1)), [4, 3, 5], True),
+    "global_max_pool2d": (Global(nn.AdaptiveMaxPool2d(1)), [4, 3, 3, 2], True),
+    "global_avg_pool2d": (Global(nn.AdaptiveAvgPool2d(1)), [4, 3, 3, 2], True),
     "batch_norm": (nn.BatchNorm1d(3), [8, 3], True),
     "batch_norm_images": (nn.BatchNorm2d(2, eps=1e-3, momentum=0.3), [4, 2, 3, 3], True),
     "batch_norm_not_affine": (nn.BatchNorm1d(3, affine=False), [8, 3], True),
     "batch_norm_evaluation": (nn.BatchNorm2d(2), [4, 2, 3, 3], False),
     "layer_norm": (nn.LayerNorm(6), [4, 6], True),
     "layer_norm_images": (nn.LayerNorm([2, 3, 2]), [4, 2, 3, 2], True),
+    "layer_norm_no_bias": (nn.LayerNorm(6, bias=False), [4, 6], True),
+    "rms_norm": (nn.RMSNorm(6), [4, 6], True),
+    "rms_norm_images": (nn.RMSNorm([2, 3, 2], 1e-3), [4, 2, 3, 2], True),
+    "rms_norm_not_affine": (nn.RMSNorm(5, elementwise_affine=False), [4, 2, 5], True),
+    "group_norm": (nn.GroupNorm(2, 4), [4, 4, 3, 2], True),
+    "group_norm_rows": (nn.GroupNorm(2, 6, 1e-2), [4, 6], True),
+    "group_norm_not_affine": (nn.GroupNorm(1, 2, affine=False), [4, 2, 3], True),
+    "instance_norm": (nn.InstanceNorm2d(2), [4, 2, 3, 3], True),
+    "instance_norm_affine": (nn.InstanceNorm1d(3, affine=True), [4, 3, 5], True),
     "layer_norm_not_affine": (nn.LayerNorm(6, 1e-2, elementwise_affine=False), [4, 6], True),
+    "subsample": (Subsample(), [4, 2, 5, 4], True),
+    "subsample_channels": (Subsample((1, 3), 3), [4, 2, 2, 5], True),
+    "residual": (
+        Residual([nn.Conv2d(2, 2, 3, padding=1, bias=False), nn.BatchNorm2d(2), nn.Tanh()], None,
+                 nn.ReLU()),
+        [4, 2, 3, 3], True),
+    "residual_shortcut": (
+        Residual([nn.Conv2d(2, 5, 3, 2, 1)], Subsample(more=3)), [4, 2, 3, 3], True),
     "dropout_evaluation": (nn.Dropout(0.4), [4, 6], False),
     "flatten": (nn.Flatten(), [4, 2, 3], True),
     "relu": (nn.ReLU(), [4, 7], True),
@@ -120,7 +192,7 @@ def layer_case(module, shape, training):
         for name, buffer in module.named_buffers():
             if not training and buffer.is_floating_point():
                 value = numbers(buffer.shape, seed_of(name))
-                buffer.copy_(value.abs() + 0.5 if name == "running_var" else value)
+                buffer.copy_(value.abs() + 0.5 if name.endswith("running_var") else value)
     x = numbers(shape, seed_of("input")).requires_grad_()
     y = module(x)
     (numbers(y.shape, seed_of("cotangent")) * y).sum().backward()

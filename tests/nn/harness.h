@@ -13,6 +13,7 @@
 #include "descent/autodiff/autodiff.h"
 #include "descent/base/error.h"
 #include "descent/base/options.h"
+#include "descent/nn/registry.h"
 #include "descent/ops/ops.h"
 
 namespace descent::nn::test {
@@ -64,6 +65,11 @@ inline Options with(std::vector<std::pair<std::string, OptionValue>> values) {
   Options options;
   for (auto& [key, value] : values) options.set(key, std::move(value));
   return options;
+}
+
+// A layer inside of another, its defaults filled in as the configuration does.
+inline LayerConfig inside(const std::string& type, const Options& options = {}) {
+  return {type, resolve(layers().at(type).options, options, type), type};
 }
 
 // ---- shards ----

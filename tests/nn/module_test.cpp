@@ -260,6 +260,52 @@ TEST(Errors, NameTheLayerAndTheShapes) {
   EXPECT_THAT(fails(sequential(sequential(max_pool2d({.kernel = 9}))), images),
               StartsWith("layer 0.0 (max_pool2d): windows of 9x9 do not fit"));
   EXPECT_THAT(fails(linear(3), batch({4})), StartsWith("model (linear): "));
+  EXPECT_THAT(fails(sequential(conv1d({.filters = 4})), images),
+              StartsWith("layer 0 (conv1d): conv1d wants sequences [rows, channels, length], not "
+                         "float32[4, 3, 8, 8]"));
+  EXPECT_THAT(fails(sequential(conv2d({.filters = 4})), batch({4, 3, 8})),
+              HasSubstr("the layers for sequences end in 1d"));
+  EXPECT_THAT(fails(sequential(conv1d({.filters = 4, .groups = 2})), batch({4, 3, 8})),
+              AllOf(StartsWith("layer 0 (conv1d): 3 channels of float32[4, 3, 8]"),
+                    HasSubstr("let groups divide the channels")));
+  EXPECT_THAT(
+      fails(sequential(conv2d(
+                {.filters = 4, .kernel = 17, .padding = 8, .padding_mode = PadMode::reflect})),
+            images),
+      AllOf(StartsWith("layer 0 (conv2d): reflecting padding by 8 needs more than the 8 "
+                       "values along axis 2 of float32[4, 3, 8, 8]"),
+            HasSubstr("pad by less, or with zeros")));
+  EXPECT_THAT(fails(sequential(conv_transpose2d({.filters = 4, .padding = 5})), images),
+              AllOf(StartsWith("layer 0 (conv_transpose2d): conv_transpose2d(float32[4, 3, 8, 8]"),
+                    HasSubstr("the result would be of 0x0"), HasSubstr("use less padding")));
+  EXPECT_THAT(fails(sequential(conv_transpose2d({.filters = 4, .groups = 2})), images),
+              StartsWith("layer 0 (conv_transpose2d): 3 channels of"));
+  EXPECT_THAT(fails(sequential(max_pool1d({.kernel = 9})), batch({4, 3, 8})),
+              StartsWith("layer 0 (max_pool1d): windows of 9 do not fit into float32[4, 3, 8]"));
+  EXPECT_THAT(fails(sequential(global_max_pool2d()), batch({4, 3})),
+              StartsWith("layer 0 (global_max_pool2d): global_max_pool2d wants images"));
+  EXPECT_THAT(fails(sequential(group_norm(2)), images),
+              AllOf(StartsWith("layer 0 (group_norm): 3 channels of float32[4, 3, 8, 8]"),
+                    HasSubstr("let groups divide the channels")));
+  EXPECT_THAT(
+      fails(sequential(group_norm(3)), batch({4, 3})),
+      StartsWith("layer 0 (group_norm): group_norm of float32[4, 3] per shard has one value "
+                 "in each group"));
+  EXPECT_THAT(fails(sequential(instance_norm()), batch({4, 3})),
+              StartsWith("layer 0 (instance_norm): instance_norm wants [rows, channels, height"));
+  EXPECT_THAT(fails(sequential(rms_norm({.axes = 2})), batch({4, 3})),
+              StartsWith("layer 0 (rms_norm): rms_norm over the last 2 axes cannot take float32"));
+  EXPECT_THAT(
+      fails(sequential(subsample({.channels = 2})), images),
+      AllOf(StartsWith("layer 0 (subsample): float32[4, 3, 8, 8] per shard has more than 2"),
+            HasSubstr("1x1")));
+  EXPECT_THAT(
+      fails(sequential(relu(), residual(sequential(relu(), max_pool2d({.kernel = 9})))), images),
+      StartsWith("layer 1.body.1 (max_pool2d): windows of 9x9"));
+  EXPECT_THAT(fails(sequential(residual(sequential(conv2d({.filters = 4})))), images),
+              AllOf(StartsWith("layer 0 (residual): the layers give float32[4, 4, 6, 6] per shard, "
+                               "the shortcut float32[4, 3, 8, 8]"),
+                    HasSubstr("padding = \"same\""), HasSubstr("add a shortcut")));
   EXPECT_THAT(fails(sequential(layer_norm({.axes = 2})), batch({4, 3})),
               StartsWith("layer 0 (layer_norm): "));
 }
@@ -275,6 +321,16 @@ TEST(Errors, RefuseOptionsWithoutMeaning) {
   EXPECT_THROW(softplus(0), Error);
   EXPECT_THROW(activation("rel"), Error);
   EXPECT_THROW(sequential(relu(), nullptr), Error);
+  EXPECT_THROW(residual(nullptr), Error);
+  EXPECT_THROW(conv1d({.filters = 2, .kernel = Size2d(3, 2)}), Error);
+  EXPECT_THROW(conv2d({.filters = 2, .padding = -1}), Error);
+  EXPECT_THROW(depthwise_conv2d({.multiplier = 0}), Error);
+  EXPECT_THROW(conv_transpose2d({.filters = 2, .stride = 2, .output_padding = 2}), Error);
+  EXPECT_THROW(conv_transpose2d({.filters = 2, .padding = -1}), Error);
+  EXPECT_THROW(group_norm(0), Error);
+  EXPECT_THROW(instance_norm({.eps = 0}), Error);
+  EXPECT_THROW(rms_norm({.eps = 0}), Error);
+  EXPECT_THROW(subsample({.channels = -1}), Error);
 }
 
 Layer from_registry(const std::string& name, const Options& options) {
@@ -294,7 +350,13 @@ TEST(Errors, OfOptionsSayWhatToWrite) {
               HasSubstr("write \"same\", \"valid\", \"1\" or \"1,2\""));
   EXPECT_THAT(fails("conv2d", with({{"filters", 3}, {"kernel", Integers{1, 2, 3}}})),
               HasSubstr("conv2d: kernel: 3 numbers"));
-  EXPECT_THAT(error_of([] { layers().at("conv"); }), HasSubstr("did you mean \"conv2d\"?"));
+  EXPECT_THAT(fails("conv1d", with({{"filters", 3}, {"padding", "1,2"}})),
+              HasSubstr("write \"same\", \"valid\" or \"1\""));
+  EXPECT_THAT(fails("conv2d", with({{"filters", 3}, {"padding_mode", "mirror"}})),
+              HasSubstr("one of: zeros, reflect, replicate, circular"));
+  EXPECT_THAT(fails("residual", with({{"layers", std::vector<LayerConfig>{}}})),
+              HasSubstr("a residual block needs layers"));
+  EXPECT_THAT(error_of([] { layers().at("conv2"); }), HasSubstr("did you mean \"conv2d\"?"));
 }
 
 // ---- the constructors and the registry make the same ----
@@ -318,6 +380,28 @@ TEST(Registry, MakesWhatTheConstructorsMake) {
        conv2d({.filters = 4, .padding = 2, .bias_init = ones()}), {2, 3, 5, 5});
   same("conv2d", with({{"filters", 4}, {"padding", "[1, 2]"}}),
        conv2d({.filters = 4, .padding = Size2d(1, 2)}), {2, 3, 5, 5});
+  same("conv2d", with({{"filters", 4}, {"padding", 1}, {"padding_mode", "circular"}}),
+       conv2d({.filters = 4, .padding = 1, .padding_mode = PadMode::circular}), {2, 3, 5, 5});
+  same("conv1d", with({{"filters", 4}, {"kernel", 5}, {"padding", "same"}}),
+       conv1d({.filters = 4, .kernel = 5, .padding = Padding::same()}), {2, 3, 5});
+  same("depthwise_conv2d", with({{"multiplier", 2}, {"stride", 2}}),
+       depthwise_conv2d({.multiplier = 2, .stride = 2}), {2, 3, 5, 5});
+  same("conv_transpose2d",
+       with({{"filters", 4}, {"stride", 2}, {"output_padding", 1}, {"bias_init", "ones"}}),
+       conv_transpose2d({.filters = 4, .stride = 2, .output_padding = 1, .bias_init = ones()}),
+       {2, 3, 5, 5});
+  same("conv_transpose1d", with({{"filters", 4}, {"groups", 2}}),
+       conv_transpose1d({.filters = 4, .groups = 2}), {2, 4, 5});
+  same("max_pool1d", with({{"stride", 1}}), max_pool1d({.stride = 1}), {2, 3, 4});
+  same("avg_pool1d", {}, avg_pool1d(), {2, 3, 4});
+  same("group_norm", with({{"groups", 3}}), group_norm(3), {2, 3, 4});
+  same("instance_norm", {}, instance_norm(), {2, 3, 4});
+  same("rms_norm", {}, rms_norm(), {2, 3});
+  same("layer_norm", with({{"bias", false}}), layer_norm({.bias = false}), {2, 3});
+  same("residual",
+       with({{"layers", std::vector{inside("linear", with({{"units", 3}}))}},
+             {"activation", "tanh"}}),
+       residual(sequential(linear(3)), nullptr, nn::tanh()), {2, 3});
   same("batch_norm", {}, batch_norm(), {2, 3});
   same("layer_norm", {}, layer_norm(), {2, 3});
   same("max_pool2d", {}, max_pool2d(), {2, 3, 4, 4});

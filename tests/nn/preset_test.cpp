@@ -19,6 +19,22 @@ struct PresetCase {
 };
 void PrintTo(const PresetCase& c, std::ostream* out) { *out << c.name; }
 
+// The layers of a residual block, and of one that halves the image.
+const std::string kBlock = " conv2d batch_norm relu conv2d batch_norm relu";
+const std::string kHalved = " conv2d batch_norm relu conv2d batch_norm subsample relu";
+const std::string kSeparable = " depthwise_conv2d batch_norm relu conv2d batch_norm relu";
+
+// Parameters of a depthwise 3x3 and a pointwise convolution, each with batch normalisation.
+constexpr std::int64_t separable(std::int64_t from, std::int64_t to) {
+  return 9 * from + 2 * from + from * to + 2 * to;
+}
+
+std::string repeated(const std::string& text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += text;
+  return all;
+}
+
 const Shape kRow{13}, kImage{1, 28, 28}, kSmall{3, 6, 5};
 
 const std::vector<PresetCase>& preset_cases() {
@@ -78,6 +94,37 @@ const std::vector<PresetCase>& preset_cases() {
        {kImage, 10},
        61706,
        "conv2d relu max_pool2d conv2d relu max_pool2d flatten linear relu linear relu linear"},
+      // He et al. 2016: 0.27 million parameters.
+      {"resnet",
+       "resnet",
+       {},
+       {{3, 32, 32}, 10},
+       269722,
+       "conv2d batch_norm relu" + repeated(kBlock, 3) + kHalved + repeated(kBlock, 2) + kHalved +
+           repeated(kBlock, 2) + " global_avg_pool2d linear"},
+      {"mobilenet",
+       "mobilenet",
+       {},
+       {{3, 32, 32}, 10},
+       (27 * 32 + 64) + separable(32, 64) + separable(64, 128) + separable(128, 128) +
+           separable(128, 256) + separable(256, 256) + separable(256, 512) + separable(512, 512) +
+           (512 * 10 + 10),
+       "conv2d batch_norm relu" + repeated(kSeparable, 7) + " global_avg_pool2d linear"},
+      {"mobilenet_small",
+       "mobilenet",
+       with({{"width", 2}, {"dropout", 0.1}}),
+       {{3, 16, 12}, 2},
+       (27 * 2 + 4) + separable(2, 4) + separable(4, 8) + separable(8, 8) + separable(8, 16) +
+           separable(16, 16) + separable(16, 32) + separable(32, 32) + (32 * 2 + 2),
+       "conv2d batch_norm relu" + repeated(kSeparable, 7) + " global_avg_pool2d dropout linear"},
+      // Channels 2, 4, 8, extents 6x5, 3x3, 2x2.
+      {"resnet_small",
+       "resnet",
+       with({{"depth", 8}, {"width", 2}}),
+       {kSmall, 2},
+       (3 * 9 * 2 + 4) + 2 * (2 * 9 * 2 + 4) + (2 * 9 * 4 + 8) + (4 * 9 * 4 + 8) +
+           (4 * 9 * 8 + 16) + (8 * 9 * 8 + 16) + (8 * 2 + 2),
+       "conv2d batch_norm relu" + kBlock + kHalved + kHalved + " global_avg_pool2d linear"},
   };
   return rows;
 }
@@ -114,7 +161,12 @@ TEST_P(PresetTest, HasItsLayersOutputsAndParameters) {
 TEST_P(PresetTest, EveryParameterLearns) {
   const auto net = model();
   const auto variables = descent::nn::describe(net, {DType::float64, batch(), true});
-  const auto tree = initialize(variables, 3);
+  auto tree = initialize(variables, 3);
+  // Not where training starts: with shifts of zero, the scale before a depthwise convolution is
+  // divided out again by the normalisation after it.
+  for (auto& [name, array] : tree) {
+    if (array.shape().rank() == 1) array = moved({array}, 0.1, {numbers(array.shape(), name)})[0];
+  }
   const EagerScope eager({.shards = 2});
   const Value x = leaf(numbers(batch(), "input"), true, 2);
   const Value y = leaf(labels(kRows, GetParam().problem.outputs, "target"), true, 2);
@@ -157,7 +209,34 @@ TEST(PresetTable, RefusesWhatDoesNotFit) {
   };
   EXPECT_THROW(made("cnn", kRow), Error);
   EXPECT_THROW(made("lenet", kSmall), Error);
+  EXPECT_THROW(made("resnet", kRow), Error);
+  EXPECT_THROW(made("mobilenet", kRow), Error);
   EXPECT_THROW(presets().at("mpl"), Error);
+}
+
+// The order and shapes in which other implementations list the parameters of a ResNet-20.
+TEST(Resnet, ListsParametersBlockByBlock) {
+  const auto& entry = presets().at("resnet");
+  const auto model = entry.make(resolve(entry.options, {}, "resnet"), {{3, 32, 32}, 10});
+  std::vector<std::string> names;
+  for (const auto& v : descent::nn::describe(model, {DType::float32, {1, 3, 32, 32}, true})) {
+    if (v.trained) names.push_back(v.name);
+  }
+  ASSERT_EQ(names.size(), 3u + 9 * 6 + 2);
+  names.resize(9);
+  EXPECT_THAT(names, testing::ElementsAre("0.weight", "1.weight", "1.bias", "3.body.0.weight",
+                                          "3.body.1.weight", "3.body.1.bias", "3.body.3.weight",
+                                          "3.body.4.weight", "3.body.4.bias"));
+}
+
+TEST(Resnet, SaysWhichDepthsThereAre) {
+  const auto& entry = presets().at("resnet");
+  try {
+    entry.make(resolve(entry.options, with({{"depth", 18}}), "resnet"), {{3, 32, 32}, 10});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("use 14 or 20"));
+  }
 }
 
 }  // namespace

@@ -41,6 +41,21 @@ RawConfig with_layers() {
   return raw;
 }
 
+// with_layers() and a residual block: linear, then relu as its shortcut.
+RawConfig with_residual() {
+  RawConfig raw = with_layers();
+  const auto layer = [](const std::string& type, const std::string& place) {
+    return RawConfig::Layer{{{"type", {type, place}}}, place};
+  };
+  auto block = layer("residual", "l:6");
+  auto inner = layer("linear", "l:8");
+  inner.values["units"] = {std::int64_t{3}, "l:8"};
+  block.values["layers"] = {{}, "l:7", {inner, layer("tanh", "l:9")}};
+  block.values["shortcut"] = {{}, "l:10", {layer("relu", "l:11")}};
+  raw.layers.push_back(std::move(block));
+  return raw;
+}
+
 // Keys that scripts and CONTRIBUTING rely on.
 TEST(Schema, HasTheKeysThatScriptsUse) {
   const char* keys[] = {"seed",
@@ -218,8 +233,39 @@ TEST(Set, Errors) {
   }
 }
 
+TEST(Set, ChangesLayersInsideOfLayers) {
+  RawConfig raw = with_residual();
+  raw.set("model.layers.2.layers.0.units=9", "--set");
+  raw.set("model.layers.2.layers.1.type=sigmoid", "--set");
+  raw.set("model.layers.2.shortcut=", "--set");
+  const auto block = resolve(raw).layers.at(2).options;
+  ASSERT_EQ(block.layers("layers").size(), 2u);
+  EXPECT_EQ(block.layers("layers")[0].options.integer("units"), 9);
+  EXPECT_EQ(block.layers("layers")[1].type, "sigmoid");
+  EXPECT_FALSE(block.has("shortcut"));
+}
+
+TEST(Set, ErrorsOfLayersInsideOfLayers) {
+  const std::pair<std::string, std::string> rows[] = {
+      {"model.layers.2.layers.2.units=9", "layers count from 0 to 1"},
+      {"model.layers.2.layers.x.units=9", "write model.layers.2.layers.INDEX.KEY=value"},
+      {"model.layers.2.layers.0.unit=9", "unknown key \"model.layers.2.layers.0.unit\""},
+      {"model.layers.2.layer.0.units=9", "did you mean \"layers\"?"},
+      {"model.layers.2.layers=relu", "\"model.layers.2.layers\" cannot be written as a text"},
+      {"model.layers.0.layers.0.units=9", "of layer \"linear\""},
+  };
+  for (const auto& [assignment, expected] : rows) {
+    try {
+      with_residual().set(assignment, "--set");
+      ADD_FAILURE() << assignment;
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr(expected)) << assignment;
+    }
+  }
+}
+
 TEST(Json, ReadsBackTheSame) {
-  RawConfig raw = with_layers();
+  RawConfig raw = with_residual();
   for (const auto* one : {"seed=9", "optimizer.name=sgd", "optimizer.lr=0.1", "optimizer.l2=inf",
                           "data.drop=a,b", "data.split=1,0", "loss.name=cross_entropy",
                           "loss.class_weights=[1, inf]", "schedule.name=cosine"}) {
@@ -231,7 +277,9 @@ TEST(Json, ReadsBackTheSame) {
   EXPECT_EQ(to_json(again).dump(), text);
   EXPECT_EQ(again.optimizer.values(), resolve(raw).optimizer.values());
   EXPECT_EQ(again.loss.values(), resolve(raw).loss.values());
-  EXPECT_EQ(again.layers.size(), 2u);
+  ASSERT_EQ(again.layers.size(), 3u);
+  EXPECT_EQ(again.layers[2].options.layers("layers"),
+            resolve(raw).layers[2].options.layers("layers"));
 }
 
 TEST(Json, WhatIsNoConfigurationIsADataError) {
@@ -251,6 +299,8 @@ TEST(Json, WhatIsNoConfigurationIsADataError) {
                         R"({"model": {"layers": [3]}})",
                         R"({"model": {"layers": [{}]}})",
                         R"({"model": {"layers": [{"type": "x"}]}})",
+                        R"({"model": {"layers": [{"type": "residual", "layers": 3}]}})",
+                        R"({"model": {"layers": [{"type": "residual", "layers": [3]}]}})",
                         R"({"data": {"split": [1, "x"]}})",
                         R"({"data": {"split": [[1]]}})",
                         R"({"data": {"drop": [1, "x"]}})",

@@ -34,6 +34,18 @@ TEST(RealDataSlow, MnistSmallCnnThreeEpochs) {
             0.985);
 }
 
+// 7,000 of the 10,000 test images to learn from, 3,000 to test: a standard error of 0.003.
+TEST(RealDataSlow, MnistSmallResnet) {
+  DESCENT_NEED_DATA(path, "mnist/t10k-images-idx3-ubyte.gz");
+  DESCENT_NEED_DATA(labels, "mnist/t10k-labels-idx1-ubyte.gz");
+  EXPECT_GE(test_metric({"data.path=" + path, "data.targets=" + labels, "data.split=[0.7,0,0.3]",
+                         "model.name=resnet", "model.depth=8", "model.width=8", "train.epochs=4",
+                         "train.batch_size=64", "train.shards=2", "optimizer.lr=5e-3",
+                         "schedule.name=one_cycle"},
+                        "accuracy"),
+            0.96);
+}
+
 TEST(RealData, Digits) {
   DESCENT_NEED_DATA(path, "digits/digits.csv.gz");
   EXPECT_GE(test_metric({"data.path=" + path, "data.target=last", "model.name=mlp",

@@ -17,12 +17,13 @@ namespace {
 using Integers = std::vector<std::int64_t>;
 using Numbers = std::vector<double>;
 using Texts = std::vector<std::string>;
+using Layers = std::vector<LayerConfig>;
 
 // What one must write for an option of this type, for error messages.
 std::string_view phrase(OptionType type) {
   constexpr std::string_view phrases[] = {
-      "true or false",      "an integer",        "a number",       "a text",
-      "a list of integers", "a list of numbers", "a list of texts"};
+      "true or false",      "an integer",        "a number",        "a text",
+      "a list of integers", "a list of numbers", "a list of texts", "a list of layers"};
   return phrases[static_cast<int>(type)];
 }
 
@@ -69,6 +70,15 @@ std::string write(const std::string& x) {
     }
   }
   return out + "\"";
+}
+
+// As an inline table, its type first.
+std::string write(const LayerConfig& layer) {
+  std::string out = "{type = " + write(layer.type);
+  for (const auto& [key, value] : layer.options.values()) {
+    if (layer.options.has(key)) out += fmt::format(", {} = {}", key, to_string(value));
+  }
+  return out + "}";
 }
 
 template <class T>
@@ -119,7 +129,7 @@ bool is_empty_list(const OptionValue& value) {
       [](const auto& x) {
         using T = std::decay_t<decltype(x)>;
         if constexpr (std::is_same_v<T, Integers> || std::is_same_v<T, Numbers> ||
-                      std::is_same_v<T, Texts>) {
+                      std::is_same_v<T, Texts> || std::is_same_v<T, Layers>) {
           return x.empty();
         } else {
           return false;
@@ -147,6 +157,7 @@ OptionValue convert(OptionType type, OptionValue value) {
     if (type == OptionType::integers) return Integers{};
     if (type == OptionType::numbers) return Numbers{};
     if (type == OptionType::texts) return Texts{};
+    if (type == OptionType::layers) return Layers{};
   }
   return value;
 }
@@ -254,7 +265,7 @@ const T* get(const OptionValue* value) {
 
 std::string_view name_of(OptionType type) {
   constexpr std::string_view names[] = {"boolean",  "integer", "number", "text",
-                                        "integers", "numbers", "texts"};
+                                        "integers", "numbers", "texts",  "layers"};
   return names[static_cast<int>(type)];
 }
 
@@ -268,6 +279,12 @@ std::string to_string(const OptionValue& value) {
         }
       },
       value);
+}
+
+void Options::set(const std::string& key, OptionValue value) { values_[key] = std::move(value); }
+
+bool operator==(const LayerConfig& a, const LayerConfig& b) {
+  return a.type == b.type && a.options.values() == b.options.values();
 }
 
 const OptionValue* Options::find(const std::string& key) const {
@@ -315,6 +332,13 @@ Numbers Options::numbers(const std::string& key) const {
 Texts Options::texts(const std::string& key) const {
   if (const auto* x = get<Texts>(find(key))) return *x;
   misread(key, OptionType::texts);
+}
+
+const Layers& Options::layers(const std::string& key) const {
+  static const Layers none;
+  if (!has(key)) return none;
+  if (const auto* x = get<Layers>(find(key))) return *x;
+  misread(key, OptionType::layers);
 }
 
 OptionValue check(const Option& option, OptionValue value, const std::string& where) {
@@ -387,6 +411,9 @@ OptionValue parse_value(const Option& option, const std::string& text, const std
       value = std::move(list);
       break;
     }
+    case OptionType::layers:
+      fail(option, "cannot be written as a text", where,
+           "write its layers in a configuration file");
   }
   return check(option, std::move(value), where);
 }

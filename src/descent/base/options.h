@@ -11,14 +11,15 @@
 
 namespace descent {
 
-enum class OptionType { boolean, integer, number, text, integers, numbers, texts };
+enum class OptionType { boolean, integer, number, text, integers, numbers, texts, layers };
 std::string_view name_of(OptionType type);
 
+struct LayerConfig;
 // std::monostate: no value (the option has no default, or "not set").
 using OptionValue =
     std::variant<std::monostate, bool, std::int64_t, double, std::string, std::vector<std::int64_t>,
-                 std::vector<double>, std::vector<std::string>>;
-// As TOML writes it: true, 3, 1e-3, "text", [1, 2].
+                 std::vector<double>, std::vector<std::string>, std::vector<LayerConfig>>;
+// As TOML writes it: true, 3, 1e-3, "text", [1, 2], [{type = "relu"}].
 std::string to_string(const OptionValue& value);
 
 struct Option {
@@ -34,7 +35,7 @@ struct Option {
 // Values by key, already checked against a list of Option and with defaults filled in.
 class Options {
  public:
-  void set(const std::string& key, OptionValue value) { values_[key] = std::move(value); }
+  void set(const std::string& key, OptionValue value);
   bool has(const std::string& key) const;  // present and not monostate
   bool boolean(const std::string& key) const;
   std::int64_t integer(const std::string& key) const;
@@ -45,9 +46,20 @@ class Options {
   std::vector<std::string> texts(const std::string& key) const;
   const std::map<std::string, OptionValue>& values() const { return values_; }
   const OptionValue* find(const std::string& key) const;
+  // Empty where there is no value.
+  const std::vector<LayerConfig>& layers(const std::string& key) const;
 
  private:
   std::map<std::string, OptionValue> values_;
+};
+
+// One table of a list of layers, [[model.layers]] or inside of another layer: which layer, and its
+// options.
+struct LayerConfig {
+  std::string type;
+  Options options;
+  std::string where;  // "config.toml:12:1", for errors; no part of the value
+  friend bool operator==(const LayerConfig& a, const LayerConfig& b);
 };
 
 // Checks `given` against `described`: unknown keys ("did you mean"), types, choices, bounds,

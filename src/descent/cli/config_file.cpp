@@ -67,27 +67,36 @@ class Reader {
     for (const auto& [key, node] : table) {
       const std::string name(key.str());
       if (section == "model" && name == "layers") {
-        read_layers(node, key);
+        raw_.layers = layers(node, key, "model.layers");
       } else {
         entries[name] = {value(node, key, fmt::format("{}.{}", section, name)), at(key)};
       }
     }
   }
 
-  void read_layers(const toml::node& node, const toml::key& key) {
+  // A layer may hold lists of layers itself, as `layers = [{type = "relu"}]` or as tables of their
+  // own, [[model.layers.layers]].
+  std::vector<train::RawConfig::Layer> layers(const toml::node& node, const toml::key& key,
+                                              const std::string& full) const {
     if (!node.is_array_of_tables()) {
-      fail("model.layers is not a list of tables", at(key),
-           "write each layer as [[model.layers]] with its keys below it");
+      fail(full + " is not a list of tables", at(key),
+           fmt::format("write each layer as [[{}]] with its keys below it", full));
     }
+    std::vector<train::RawConfig::Layer> out;
     for (const auto& layer : *node.as_array()) {
-      auto& to = raw_.layers.emplace_back();
+      const auto prefix = fmt::format("{}.{}.", full, out.size());
+      auto& to = out.emplace_back();
       to.where = at(layer.source());
-      const auto prefix = fmt::format("model.layers.{}.", raw_.layers.size() - 1);
       for (const auto& [name, x] : *layer.as_table()) {
         const std::string text(name.str());
-        to.values[text] = {value(x, name, prefix + text), at(name)};
+        if (x.is_array_of_tables()) {
+          to.values[text] = {{}, at(name), layers(x, name, prefix + text)};
+        } else {
+          to.values[text] = {value(x, name, prefix + text), at(name)};
+        }
       }
     }
+    return out;
   }
 
   OptionValue value(const toml::node& node, const toml::key& key, const std::string& full) const {

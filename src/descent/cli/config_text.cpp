@@ -38,6 +38,17 @@ std::string entry(const Option& option, const Options& values) {
   return out + "\n";
 }
 
+// [{type = "relu"}, ...] with each layer on a line of its own.
+std::string one_a_line(const std::vector<LayerConfig>& layers) {
+  if (layers.empty()) return "[]";
+  std::string out = "[\n";
+  for (const auto& layer : layers) {
+    const auto list = to_string(std::vector{layer});
+    out += "  " + list.substr(1, list.size() - 2) + ",\n";
+  }
+  return out + "]";
+}
+
 std::string layers_text(const train::Config& config) {
   std::string out;
   for (std::size_t i = 0; i < config.layers.size(); ++i) {
@@ -45,7 +56,10 @@ std::string layers_text(const train::Config& config) {
     out += fmt::format("\n[[model.layers]]  # {}\ntype = {}\n", i, to_string(layer.type));
     for (const auto& option : nn::layers().at(layer.type).options) {
       if (!layer.options.has(option.key)) continue;
-      out += fmt::format("{} = {}\n", option.key, to_string(*layer.options.find(option.key)));
+      const auto& value = *layer.options.find(option.key);
+      const auto* inside = std::get_if<std::vector<LayerConfig>>(&value);
+      const auto text = inside == nullptr ? to_string(value) : one_a_line(*inside);
+      out += fmt::format("{} = {}\n", option.key, text);
     }
   }
   return out;

@@ -120,7 +120,10 @@ std::string layers_text() {
       "\n## [[model.layers]]\n\n"
       "One table a layer, in order, where `model.name = \"sequential\"` (the default where there "
       "are layers). Sizes of inputs are found from the data. Layers count from 0, as in the names "
-      "of their parameters (`0.weight`).\n"
+      "of their parameters (`0.weight`). Where a layer holds layers itself, they are a list, "
+      "`layers = [{type = \"relu\"}]`, or tables below it, `[[model.layers.layers]]`; on the "
+      "command "
+      "line `--set model.layers.2.layers.0.units=64`.\n"
       "\n| key | type | default | meaning |\n|---|---|---|---|\n";
   out += fmt::format("| `type` | text | required | which layer. One of `{}` |\n",
                      fmt::join(nn::layers().names(), "`, `"));

@@ -13,6 +13,7 @@
 
 #include "descent/nn/initializers.h"
 #include "descent/nn/module.h"
+#include "descent/ops/ops.h"
 
 namespace descent::nn {
 
@@ -39,7 +40,7 @@ struct Size2d {
   Size2d(std::int64_t height, std::int64_t width) : h(height), w(width) {}
   friend bool operator==(const Size2d&, const Size2d&) = default;
 };
-// Zeros around an image: a number of rows and columns on both sides, or as many as keep the size.
+// Around an image: a number of rows and columns on both sides, or as many as keep the size.
 struct Padding {
   bool keeps_size = false;
   Size2d amount = 0;
@@ -60,10 +61,43 @@ struct ConvOptions {
   std::int64_t groups = 1;  // input channels in groups that do not mix; filters is a multiple
   bool bias = true;
   Initializer init = torch_default();
-  Initializer bias_init = {};  // null: as PyTorch, U(-1/sqrt(fan_in), 1/sqrt(fan_in))
+  Initializer bias_init = {};             // null: as PyTorch, U(-1/sqrt(fan_in), 1/sqrt(fan_in))
+  PadMode padding_mode = PadMode::zeros;  // what padding repeats
 };
 // Cross-correlation: [N, C, H, W] -> [N, filters, H', W']. weight [filters, C / groups, kh, kw].
 Layer conv2d(ConvOptions options);
+// Along sequences: [N, C, L] -> [N, filters, L']. weight [filters, C / groups, k]. A size is one
+// number here.
+Layer conv1d(ConvOptions options);
+
+struct DepthwiseOptions {
+  std::int64_t multiplier = 1;  // filters of each channel
+  Size2d kernel = 3, stride = 1;
+  Padding padding = 0;
+  Size2d dilation = 1;
+  bool bias = true;
+  Initializer init = torch_default();
+  Initializer bias_init = {};
+  PadMode padding_mode = PadMode::zeros;
+};
+// conv2d with as many groups as channels: weight [C multiplier, 1, kh, kw].
+Layer depthwise_conv2d(DepthwiseOptions options = {});
+
+struct ConvTransposeOptions {
+  std::int64_t filters = 0;
+  Size2d kernel = 3, stride = 1;
+  Size2d padding = 0;         // taken away from each side of the result
+  Size2d output_padding = 0;  // added to the end of the result, smaller than stride or dilation
+  Size2d dilation = 1;
+  std::int64_t groups = 1;
+  bool bias = true;
+  Initializer init = torch_default();
+  Initializer bias_init = {};
+};
+// The transpose of conv2d and conv1d: weight [C, filters / groups, kh, kw] or [C, filters / groups,
+// k].
+Layer conv_transpose2d(ConvTransposeOptions options);
+Layer conv_transpose1d(ConvTransposeOptions options);
 
 struct PoolOptions {
   Size2d kernel = 2;
@@ -73,6 +107,24 @@ struct PoolOptions {
 Layer max_pool2d(PoolOptions options = {});
 Layer avg_pool2d(PoolOptions options = {});  // padding counts as zeros
 Layer global_avg_pool2d();                   // [N, C, H, W] -> [N, C]
+Layer global_max_pool2d();
+// The same along sequences [N, C, L].
+Layer max_pool1d(PoolOptions options = {});
+Layer avg_pool1d(PoolOptions options = {});
+Layer global_avg_pool1d();
+Layer global_max_pool1d();
+
+struct SubsampleOptions {
+  Size2d stride = 2;
+  std::int64_t channels = 0;  // of the result; 0: as many as there are
+};
+// Every stride-th pixel, channels of zeros added on both sides: a shortcut without parameters.
+Layer subsample(SubsampleOptions options = {});
+
+// ---- residual blocks ----
+// activation(body(x) + shortcut(x)); null: x itself, no activation. Parameters are "body.0.weight",
+// "shortcut.0.weight", ... where body and shortcut are sequential.
+Layer residual(Layer body, Layer shortcut = nullptr, Layer activation = nullptr);
 
 // ---- normalisation ----
 struct BatchNormOptions {
@@ -86,8 +138,27 @@ struct LayerNormOptions {
   int axes = 1;  // how many of the last axes are one unit
   double eps = 1e-5;
   bool affine = true;
+  bool bias = true;  // where affine
 };
 Layer layer_norm(LayerNormOptions options = {});
+
+struct RmsNormOptions {
+  int axes = 1;
+  std::optional<double> eps = {};  // none: the rounding of 1 in the type
+  bool affine = true;
+};
+Layer rms_norm(RmsNormOptions options = {});  // x / sqrt(mean(x^2) + eps) over the last axes
+
+struct GroupNormOptions {
+  double eps = 1e-5;
+  bool affine = true;
+};
+Layer group_norm(std::int64_t groups, GroupNormOptions options = {});  // [N, C, ...]
+struct InstanceNormOptions {
+  double eps = 1e-5;
+  bool affine = false;
+};
+Layer instance_norm(InstanceNormOptions options = {});  // each channel a group
 
 // ---- shape and noise ----
 Layer flatten();                   // [N, a, b, ...] -> [N, a b ...]

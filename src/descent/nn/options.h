@@ -21,11 +21,17 @@ inline Size2d size_of_list(const std::vector<std::int64_t>& list, const std::str
 
 inline Size2d size_option(const Options& options, const std::string& key,
                           const std::string& layer) {
+  if (const auto* one = std::get_if<std::int64_t>(options.find(key))) return *one;
   return size_of_list(options.integers(key), layer + ": " + key);
 }
 
+// `axes`: 1 for layers of sequences, where a size is one number.
 inline Option described_size(const std::string& key, std::int64_t fallback, double least,
-                             const std::string& help) {
+                             const std::string& help, int axes = 2) {
+  if (axes == 1) {
+    return {
+        .key = key, .type = OptionType::integer, .fallback = fallback, .help = help, .min = least};
+  }
   return {.key = key,
           .type = OptionType::integers,
           .fallback = std::vector<std::int64_t>{fallback},

@@ -17,6 +17,18 @@ const LayerRegistry& layers() {
   return registry;
 }
 
+std::vector<Layer> make_layers(const std::vector<LayerConfig>& configs) {
+  std::vector<Layer> made;
+  for (const auto& config : configs) {
+    try {
+      made.push_back(layers().at(config.type).make(config.options));
+    } catch (const Error& error) {
+      throw error.at(config.where);
+    }
+  }
+  return made;
+}
+
 const LossRegistry& losses() {
   static const auto registry = filled<LossRegistry>("loss");
   return registry;

@@ -9,6 +9,8 @@ namespace descent::nn {
 // A layer from the options of its [[model.layers]] table.
 using LayerRegistry = Registry<Layer(const Options&)>;
 const LayerRegistry& layers();
+// Those of a list; errors are placed at the table of the layer.
+std::vector<Layer> make_layers(const std::vector<LayerConfig>& configs);
 
 using LossRegistry = Registry<Loss(const Options&)>;
 const LossRegistry& losses();

@@ -156,4 +156,34 @@ Value conv2d(const Value& x, const Value& weight, const Conv2dOptions& options) 
   return apply(ConvOp(ConvKind::forward, options), {x, weight});
 }
 
+Value conv_transpose2d(const Value& x, const Value& weight, const Conv2dOptions& options,
+                       std::int64_t output_pad_h, std::int64_t output_pad_w) {
+  const auto fail = [&](const std::string& what, const std::string& remedy) {
+    throw Error(ErrorKind::usage,
+                fmt::format("conv_transpose2d({}, {}): {}", to_string(x.type()),
+                            to_string(weight.type()), what),
+                {}, remedy);
+  };
+  const auto &a = x.shape(), &w = weight.shape();
+  if (a.rank() != 4 || w.rank() != 4) {
+    fail("wants [rows, channels, height, width] and [channels, filters / groups, height, width]",
+         "reshape flat rows to images first");
+  }
+  if (a[1] != w[0] || w[0] % options.groups != 0) {
+    fail(fmt::format("the weight wants {} channels in {} groups", w[0], options.groups),
+         "let the weight begin with the channels, a multiple of the groups");
+  }
+  // A row of zeros at the end of x makes the result longer by a stride.
+  const Value higher = pad(x, 2, 0, output_pad_h / options.stride_h);
+  const Value padded = pad(higher, 3, 0, output_pad_w / options.stride_w);
+  const auto h = (padded.shape()[2] - 1) * options.stride_h - 2 * options.pad_h +
+                 options.dilation_h * (w[2] - 1) + 1 + output_pad_h % options.stride_h;
+  const auto width = (padded.shape()[3] - 1) * options.stride_w - 2 * options.pad_w +
+                     options.dilation_w * (w[3] - 1) + 1 + output_pad_w % options.stride_w;
+  if (h < 1 || width < 1) {
+    fail(fmt::format("the result would be of {}x{}", h, width), "use less padding");
+  }
+  return apply(ConvOp(ConvKind::input_gradient, options, h, width), {padded, weight});
+}
+
 }  // namespace descent

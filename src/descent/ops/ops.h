@@ -75,6 +75,10 @@ Value broadcast_to(const Value& x, const Shape& shape);
 Value slice(const Value& x, int axis, std::int64_t begin, std::int64_t end, std::int64_t step = 1);
 Value pad(const Value& x, int axis, std::int64_t before, std::int64_t after,
           std::int64_t step = 1);  // zeros; transpose of slice
+// What padding repeats: zeros, the inside mirrored at the edge, the edge, the other end (the names
+// of torch.nn.functional.pad).
+enum class PadMode { zeros, reflect, replicate, circular };
+Value pad(const Value& x, int axis, std::int64_t before, std::int64_t after, PadMode mode);
 Value concat(const Values& parts, int axis = 0);
 Value stack(const Values& parts);  // along a new first axis
 Value expand_dims(const Value& x, int axis);
@@ -100,6 +104,10 @@ struct Conv2dOptions {
 };
 Value conv2d(const Value& x, const Value& weight,
              const Conv2dOptions& options = {});  // weight [out, in / groups, kh, kw]
+// The transpose of conv2d in its input, as torch.nn.functional.conv_transpose2d: weight [in, out /
+// groups, kh, kw]; extent (n - 1) stride - 2 pad + dilation (k - 1) + 1 + output_pad.
+Value conv_transpose2d(const Value& x, const Value& weight, const Conv2dOptions& options = {},
+                       std::int64_t output_pad_h = 0, std::int64_t output_pad_w = 0);
 struct Pool2dOptions {
   std::int64_t kernel_h = 2, kernel_w = 2, stride_h = 2, stride_w = 2, pad_h = 0, pad_w = 0;
   bool operator==(const Pool2dOptions&) const = default;

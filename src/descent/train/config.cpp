@@ -54,11 +54,12 @@ std::pair<std::string, std::string> name_in(const RawConfig& raw, const std::str
   const auto entries = raw.sections.find(section);
   if (entries != raw.sections.end()) {
     if (const auto name = entries->second.find("name"); name != entries->second.end()) {
-      const auto& [value, where] = name->second;
-      if (const auto* text = std::get_if<std::string>(&value)) return {*text, where};
-      if (!unset(value)) {
-        fail(fmt::format("option \"{}.name\" must be a text, not {}", section, to_string(value)),
-             where);
+      const auto& given = name->second;
+      if (const auto* text = std::get_if<std::string>(&given.value)) return {*text, given.where};
+      if (!unset(given.value)) {
+        fail(fmt::format("option \"{}.name\" must be a text, not {}", section,
+                         to_string(given.value)),
+             given.where);
       }
     }
   }
@@ -116,12 +117,24 @@ std::string type_of(const RawConfig::Layer& layer, const std::string& prefix) {
        type->second.where);
 }
 
-LayerConfig filled_layer(const RawConfig::Layer& layer, std::size_t index) {
-  const auto prefix = fmt::format("model.layers.{}", index);
+std::vector<LayerConfig> filled_layers(const std::vector<RawConfig::Layer>& layers,
+                                       const std::string& prefix);
+
+// `prefix` is "model.layers.2", or "model.layers.2.layers.0" of a layer inside.
+LayerConfig filled_layer(const RawConfig::Layer& layer, const std::string& prefix) {
   const auto type = type_of(layer, prefix);
   const auto& entry = nn::layers().at(type, layer.values.at("type").where);
   Entries values = layer.values;
   values.erase("type");
+  for (auto& [key, given] : values) {
+    const auto* option = find_option(entry.options, key);
+    if (given.layers.empty() || option == nullptr) continue;
+    const auto full = qualified(prefix, *option);
+    if (option->type != OptionType::layers) {
+      fail(fmt::format("option \"{}\" takes no layers", full.key), given.where, option->help);
+    }
+    given.value = filled_layers(given.layers, full.key);
+  }
   Options options =
       filled(entry.options, values, prefix, layer.where,
              [&](const std::string& key, const std::string& where) {
@@ -133,6 +146,15 @@ LayerConfig filled_layer(const RawConfig::Layer& layer, std::size_t index) {
                    keys.empty() ? fmt::format("{} has no options", type) : did_you_mean(key, keys));
              });
   return {type, std::move(options), layer.where};
+}
+
+std::vector<LayerConfig> filled_layers(const std::vector<RawConfig::Layer>& layers,
+                                       const std::string& prefix) {
+  std::vector<LayerConfig> out;
+  for (const auto& layer : layers) {
+    out.push_back(filled_layer(layer, fmt::format("{}.{}", prefix, out.size())));
+  }
+  return out;
 }
 
 void check_model(const RawConfig& raw, const Config& config) {
@@ -189,34 +211,40 @@ OptionValue read_value(const std::string& prefix, const Option& option, const st
   return parse_value(qualified(prefix, option), text, where);
 }
 
-// "model.layers.2.units" without "model.layers.": index and key.
-void set_layer(RawConfig& raw, const std::string& path, const std::string& text,
-               const std::string& where) {
+// `list` is "model.layers", `path` "2.units" or "2.layers.0.units": index and key.
+void set_layer(std::vector<RawConfig::Layer>& layers, const std::string& list,
+               const std::string& path, const std::string& text, const std::string& where) {
   std::size_t index = 0;
   const auto [end, error] = std::from_chars(path.data(), path.data() + path.size(), index);
   const auto used = static_cast<std::size_t>(end - path.data());
   if (error != std::errc() || used + 1 >= path.size() || path[used] != '.') {
-    fail(fmt::format("\"model.layers.{}\" is no key of a layer", path), where,
-         "write model.layers.INDEX.KEY=value; the first layer has index 0");
+    fail(fmt::format("\"{}.{}\" is no key of a layer", list, path), where,
+         fmt::format("write {}.INDEX.KEY=value; the first layer has index 0", list));
   }
-  if (index >= raw.layers.size()) {
+  if (index >= layers.size()) {
     fail(fmt::format("there is no layer {}", index), where,
-         raw.layers.empty() ? "the configuration has no [[model.layers]]"
-                            : fmt::format("layers count from 0 to {}", raw.layers.size() - 1));
+         layers.empty() ? fmt::format("the configuration has no [[{}]]", list)
+                        : fmt::format("layers count from 0 to {}", layers.size() - 1));
   }
-  auto& layer = raw.layers[index];
-  const auto key = path.substr(used + 1), prefix = fmt::format("model.layers.{}", index);
+  auto& layer = layers[index];
+  const auto key = path.substr(used + 1), prefix = fmt::format("{}.{}", list, index);
   if (key == "type") {
     nn::layers().at(text, where);
     layer.values[key] = {text, where};
     return;
   }
   const auto& entry = nn::layers().at(type_of(layer, prefix), layer.where);
-  const auto* option = find_option(entry.options, key);
+  const auto head = key.substr(0, key.find('.'));
+  const auto* option = find_option(entry.options, head);
+  if (option != nullptr && option->type == OptionType::layers && head != key) {
+    set_layer(layer.values[head].layers, prefix + "." + head, key.substr(head.size() + 1), text,
+              where);
+    return;
+  }
   // An unknown key ends in resolve()'s error.
-  if (option == nullptr) {
-    layer.values[key] = {text, where};
-    filled_layer(layer, index);
+  if (option == nullptr || head != key) {
+    layer.values[option == nullptr ? head : key] = {text, where};
+    filled_layer(layer, prefix);
     return;
   }
   layer.values[key] = {read_value(prefix, *option, text, where), where};
@@ -300,7 +328,7 @@ void RawConfig::set(const std::string& assignment, const std::string& where) {
   if (dot == std::string::npos) {
     set_top_level(*this, key, text, where);
   } else if (key.starts_with("model.layers.")) {
-    set_layer(*this, key.substr(13), text, where);
+    set_layer(layers, "model.layers", key.substr(13), text, where);
   } else {
     const auto section = key.substr(0, dot);
     const auto& names = section_names();
@@ -325,9 +353,7 @@ Config resolve_without_data(const RawConfig& raw) {
           .integer("seed");
   for (const auto& name : names) config.section(name) = filled_section(raw, name);
   check_model(raw, config);
-  for (std::size_t i = 0; i < raw.layers.size(); ++i) {
-    config.layers.push_back(filled_layer(raw.layers[i], i));
-  }
+  config.layers = filled_layers(raw.layers, "model.layers");
   return config;
 }
 

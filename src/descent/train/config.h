@@ -9,13 +9,6 @@
 
 namespace descent::train {
 
-// One [[model.layers]] table.
-struct LayerConfig {
-  std::string type;
-  Options options;
-  std::string where;  // "config.toml:12:1", for errors
-};
-
 // All values resolved: every key of the sections is present (or monostate where it has no default).
 struct Config {
   std::int64_t seed = 1;
@@ -43,9 +36,11 @@ std::vector<Option> section_options(const std::string& section, const std::strin
 
 // Values as the user gave them, with where each was given ("config.toml:3:8", "--set", ...).
 struct RawConfig {
+  struct Layer;
   struct Entry {
     OptionValue value;
     std::string where;
+    std::vector<Layer> layers = {};  // in place of a value: layers inside of a layer
   };
   std::map<std::string, std::map<std::string, Entry>> sections;  // "" holds top-level keys (seed)
   struct Layer {

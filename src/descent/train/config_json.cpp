@@ -21,6 +21,8 @@ json number(double x) {
   return to_string(OptionValue(x));
 }
 
+json layers_to_json(const std::vector<LayerConfig>& layers);
+
 json to_json(const OptionValue& value) {
   return std::visit(
       [](const auto& x) -> json {
@@ -33,6 +35,8 @@ json to_json(const OptionValue& value) {
           json list = json::array();
           for (const double one : x) list.push_back(number(one));
           return list;
+        } else if constexpr (std::is_same_v<T, std::vector<LayerConfig>>) {
+          return layers_to_json(x);
         } else {
           return x;
         }
@@ -46,6 +50,15 @@ json to_json(const Options& options) {
     if (options.has(key)) object[key] = to_json(value);
   }
   return object;
+}
+
+json layers_to_json(const std::vector<LayerConfig>& layers) {
+  json list = json::array();
+  for (const auto& layer : layers) {
+    list.push_back(to_json(layer.options));
+    list.back()["type"] = layer.type;
+  }
+  return list;
 }
 
 [[noreturn]] void fail(const std::string& what, const std::string& where) {
@@ -131,7 +144,12 @@ std::vector<RawConfig::Layer> layers_from(const json& list, const std::string& w
     to.where = fmt::format("{}.{}", where, layers.size() - 1);
     const auto options = options_of_layer(object(layer, to.where));
     for (const auto& [key, x] : layer.items()) {
-      to.values[key] = {value_of(x, find_option(options, key), to.where), to.where};
+      const auto* option = find_option(options, key);
+      if (option != nullptr && option->type == OptionType::layers && !x.empty()) {
+        to.values[key] = {{}, to.where, layers_from(x, fmt::format("{}.{}", to.where, key))};
+      } else {
+        to.values[key] = {value_of(x, option, to.where), to.where};
+      }
     }
   }
   return layers;
@@ -163,12 +181,7 @@ json to_json(const Config& config) {
   json out = {{"seed", config.seed}};
   for (const auto& name : section_names()) out[name] = to_json(config.section(name));
   if (config.layers.empty()) return out;
-  auto& layers = out["model"]["layers"] = json::array();
-  for (const auto& layer : config.layers) {
-    json one = to_json(layer.options);
-    one["type"] = layer.type;
-    layers.push_back(std::move(one));
-  }
+  out["model"]["layers"] = layers_to_json(config.layers);
   return out;
 }
 

@@ -68,15 +68,7 @@ nn::Layer build_model(const Config& config, const Shape& sample, std::int64_t ou
   if (name != "sequential") {
     return nn::presets().at(name, "[model]").make(config.model, {sample, outputs});
   }
-  std::vector<nn::Layer> layers;
-  for (const auto& layer : config.layers) {
-    try {
-      layers.push_back(nn::layers().at(layer.type).make(layer.options));
-    } catch (const Error& e) {
-      throw e.at(layer.where);
-    }
-  }
-  return nn::sequential(std::move(layers));
+  return nn::sequential(nn::make_layers(config.layers));
 }
 
 nn::Loss build_loss(const Config& config) {
