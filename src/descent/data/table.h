@@ -19,6 +19,7 @@ struct Column {
   std::vector<double> numbers;
   std::vector<std::int32_t> codes;
   std::vector<std::string> dictionary;
+  bool labels = false;  // the format says that they are classes, however many
 };
 
 struct Table {
