@@ -74,8 +74,7 @@ int recognise(const Origin& origin) {
 
 Tables read(const Origin& origin, const Options& options, std::uint64_t) {
   if (!origin.folder) {
-    return {.train =
-                to_table(decode_cifar({{origin.bytes, origin.path}}), origin.path, options)};
+    return {.train = to_table(decode_cifar({{origin.bytes, origin.path}}), origin.path, options)};
   }
   const auto train = train_files(origin.path), test = test_files(origin.path);
   if (train.empty()) {
