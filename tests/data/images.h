@@ -1,10 +1,13 @@
 // Image files made by the libraries that read them.
 #pragma once
+// clang-format off: jpeglib.h wants size_t and FILE from before it
 #include <jpeglib.h>
+
+#include <cstdio>
+// clang-format on
 #include <png.h>
 
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>

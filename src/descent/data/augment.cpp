@@ -96,33 +96,51 @@ struct Cutout {
 };
 
 struct Rotate {
-  // Pixel (y, x) of a plane, 0 outside.
+  // Where an output pixel comes from: the place above and left of it, and its distance from there.
   template <class T>
-  static T at(const T* plane, const Picture<T>& p, std::int64_t y, std::int64_t x) {
-    return y >= 0 && y < p.height && x >= 0 && x < p.width ? plane[y * p.width + x] : T(0);
+  struct Place {
+    std::int64_t at;
+    T rest;
+    explicit Place(T x) : at(static_cast<std::int64_t>(x)) {
+      at -= static_cast<T>(at) > x ? 1 : 0;  // floor, without a call of the library
+      rest = x - static_cast<T>(at);
+    }
+    bool inside(std::int64_t extent) const { return at >= 0 && at + 1 < extent; }
+  };
+
+  // Between the four pixels around (y, x); 0 outside.
+  template <class T>
+  static T between(const T* plane, const Picture<T>& p, Place<T> y, Place<T> x) {
+    const auto mixed = [&](T a, T b, T c, T d) {
+      const T above = (1 - x.rest) * a + x.rest * b, below = (1 - x.rest) * c + x.rest * d;
+      return (1 - y.rest) * above + y.rest * below;
+    };
+    if (y.inside(p.height) && x.inside(p.width)) {
+      const T* line = plane + y.at * p.width + x.at;
+      return mixed(line[0], line[1], line[p.width], line[p.width + 1]);
+    }
+    const auto pixel = [&](std::int64_t i, std::int64_t j) {
+      return i >= 0 && i < p.height && j >= 0 && j < p.width ? plane[i * p.width + j] : T(0);
+    };
+    return mixed(pixel(y.at, x.at), pixel(y.at, x.at + 1), pixel(y.at + 1, x.at),
+                 pixel(y.at + 1, x.at + 1));
   }
 
   template <class T>
   static void run(const Picture<T>& p, double degrees, RandomStream& random) {
     const double angle = (2 * random.uniform() - 1) * degrees * std::numbers::pi / 180;
-    const double cosine = std::cos(angle), sine = std::sin(angle);
-    const double middle_y = static_cast<double>(p.height - 1) / 2,
-                 middle_x = static_cast<double>(p.width - 1) / 2;
+    const T cosine = static_cast<T>(std::cos(angle)), sine = static_cast<T>(std::sin(angle));
+    const T middle_y = static_cast<T>(p.height - 1) / 2, middle_x = static_cast<T>(p.width - 1) / 2;
     std::copy_n(p.pixels, p.size(), p.scratch);
-    for (std::int64_t y = 0; y < p.height; ++y) {
-      for (std::int64_t x = 0; x < p.width; ++x) {
-        // Where the pixel comes from, and the weights of the four around that place.
-        const double dy = static_cast<double>(y) - middle_y, dx = static_cast<double>(x) - middle_x;
-        const double from_y = middle_y + cosine * dy - sine * dx,
-                     from_x = middle_x + sine * dy + cosine * dx;
-        const double floor_y = std::floor(from_y), floor_x = std::floor(from_x);
-        const auto y0 = static_cast<std::int64_t>(floor_y), x0 = static_cast<std::int64_t>(floor_x);
-        const T wy = static_cast<T>(from_y - floor_y), wx = static_cast<T>(from_x - floor_x);
-        for (std::int64_t c = 0; c < p.channels; ++c) {
-          const T* plane = p.scratch + c * p.height * p.width;
-          const T above = (1 - wx) * at(plane, p, y0, x0) + wx * at(plane, p, y0, x0 + 1);
-          const T below = (1 - wx) * at(plane, p, y0 + 1, x0) + wx * at(plane, p, y0 + 1, x0 + 1);
-          p.plane(c)[y * p.width + x] = (1 - wy) * above + wy * below;
+    T* to = p.pixels;
+    for (std::int64_t c = 0; c < p.channels; ++c) {
+      const T* plane = p.scratch + c * p.height * p.width;
+      for (std::int64_t y = 0; y < p.height; ++y) {
+        const T dy = static_cast<T>(y) - middle_y;
+        for (std::int64_t x = 0; x < p.width; ++x) {
+          const T dx = static_cast<T>(x) - middle_x;
+          *to++ = between(plane, p, Place<T>(middle_y + cosine * dy - sine * dx),
+                          Place<T>(middle_x + sine * dy + cosine * dx));
         }
       }
     }

@@ -1,11 +1,14 @@
 // JPEG. libjpeg reports errors through a function that must not return: it jumps back here, past C
 // frames only. So between setjmp and the last call of the library nothing with a destructor begins.
-#include <fmt/format.h>
+// clang-format off: jpeglib.h wants size_t and FILE from before it
 #include <jerror.h>
 #include <jpeglib.h>
 
-#include <csetjmp>
 #include <cstdio>
+// clang-format on
+#include <fmt/format.h>
+
+#include <csetjmp>
 
 #include "descent/base/error.h"
 #include "descent/data/image.h"
