@@ -1,9 +1,9 @@
 // Image files made by the libraries that read them.
 #pragma once
-// clang-format off: jpeglib.h wants size_t and FILE from before it
-#include <jpeglib.h>
-
+// jpeglib.h wants size_t and FILE from before it.
+// clang-format off
 #include <cstdio>
+#include <jpeglib.h>
 // clang-format on
 #include <png.h>
 

@@ -1,10 +1,10 @@
 // JPEG. libjpeg reports errors through a function that must not return: it jumps back here, past C
 // frames only. So between setjmp and the last call of the library nothing with a destructor begins.
-// clang-format off: jpeglib.h wants size_t and FILE from before it
-#include <jerror.h>
-#include <jpeglib.h>
-
+// jpeglib.h wants size_t and FILE from before it.
+// clang-format off
 #include <cstdio>
+#include <jpeglib.h>
+#include <jerror.h>
 // clang-format on
 #include <fmt/format.h>
 
