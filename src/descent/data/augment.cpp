@@ -96,7 +96,7 @@ struct Cutout {
 };
 
 struct Rotate {
-  // Where an output pixel comes from: the place above and left of it, and its distance from there.
+  // A coordinate between two pixels: the first of them, and the distance from it.
   template <class T>
   struct Place {
     std::int64_t at;
@@ -108,22 +108,28 @@ struct Rotate {
     bool inside(std::int64_t extent) const { return at >= 0 && at + 1 < extent; }
   };
 
-  // Between the four pixels around (y, x); 0 outside.
+  // Writes to `to`, in each channel, what lies between the four pixels around (y, x); 0 outside.
   template <class T>
-  static T between(const T* plane, const Picture<T>& p, Place<T> y, Place<T> x) {
-    const auto mixed = [&](T a, T b, T c, T d) {
-      const T above = (1 - x.rest) * a + x.rest * b, below = (1 - x.rest) * c + x.rest * d;
-      return (1 - y.rest) * above + y.rest * below;
-    };
+  static void between(const Picture<T>& p, Place<T> y, Place<T> x, T* to) {
+    const T below = y.rest, above = 1 - below, right = x.rest, left = 1 - right;
+    const T weights[] = {above * left, above * right, below * left, below * right};
+    const std::int64_t plane = p.height * p.width;
     if (y.inside(p.height) && x.inside(p.width)) {
-      const T* line = plane + y.at * p.width + x.at;
-      return mixed(line[0], line[1], line[p.width], line[p.width + 1]);
+      const T* from = p.scratch + y.at * p.width + x.at;
+      for (std::int64_t c = 0; c < p.channels; ++c, from += plane, to += plane) {
+        *to = weights[0] * from[0] + weights[1] * from[1] + weights[2] * from[p.width] +
+              weights[3] * from[p.width + 1];
+      }
+      return;
     }
-    const auto pixel = [&](std::int64_t i, std::int64_t j) {
-      return i >= 0 && i < p.height && j >= 0 && j < p.width ? plane[i * p.width + j] : T(0);
-    };
-    return mixed(pixel(y.at, x.at), pixel(y.at, x.at + 1), pixel(y.at + 1, x.at),
-                 pixel(y.at + 1, x.at + 1));
+    for (std::int64_t c = 0; c < p.channels; ++c, to += plane) {
+      *to = 0;
+      for (std::int64_t k = 0; k < 4; ++k) {
+        const std::int64_t i = y.at + k / 2, j = x.at + k % 2;
+        if (i < 0 || i >= p.height || j < 0 || j >= p.width) continue;
+        *to += weights[k] * p.scratch[c * plane + i * p.width + j];
+      }
+    }
   }
 
   template <class T>
@@ -133,15 +139,12 @@ struct Rotate {
     const T middle_y = static_cast<T>(p.height - 1) / 2, middle_x = static_cast<T>(p.width - 1) / 2;
     std::copy_n(p.pixels, p.size(), p.scratch);
     T* to = p.pixels;
-    for (std::int64_t c = 0; c < p.channels; ++c) {
-      const T* plane = p.scratch + c * p.height * p.width;
-      for (std::int64_t y = 0; y < p.height; ++y) {
-        const T dy = static_cast<T>(y) - middle_y;
-        for (std::int64_t x = 0; x < p.width; ++x) {
-          const T dx = static_cast<T>(x) - middle_x;
-          *to++ = between(plane, p, Place<T>(middle_y + cosine * dy - sine * dx),
-                          Place<T>(middle_x + sine * dy + cosine * dx));
-        }
+    for (std::int64_t y = 0; y < p.height; ++y) {
+      const T dy = static_cast<T>(y) - middle_y;
+      for (std::int64_t x = 0; x < p.width; ++x) {
+        const T dx = static_cast<T>(x) - middle_x;
+        between(p, Place<T>(middle_y + cosine * dy - sine * dx),
+                Place<T>(middle_x + sine * dy + cosine * dx), to++);
       }
     }
   }
