@@ -13,6 +13,8 @@ descent_find(Eigen3 3.4 NO_MODULE)
 descent_find(nlohmann_json 3.11)
 descent_find(fmt 9)
 descent_find(ZLIB)
+descent_find(JPEG)
+descent_find(PNG 1.6)
 
 descent_find(PkgConfig)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy>=1.0.3)

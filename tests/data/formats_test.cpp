@@ -1,4 +1,4 @@
-// .npy, IDX, libsvm and synthetic data.
+// .npy, IDX, CIFAR, libsvm and synthetic data.
 #include <cmath>
 #include <numeric>
 
@@ -6,7 +6,8 @@
 #include "descent/data/libsvm.h"
 #include "descent/data/npy.h"
 #include "descent/data/registry.h"
-#include "tests/data/support.h"
+#include "descent/data/target.h"
+#include "tests/data/images.h"
 
 namespace descent::data {
 namespace {
@@ -78,6 +79,54 @@ TEST(Idx, FolderGivesTrainAndTest) {
   const Tables one = read_tables(folder.path() + "/train-images-idx3-ubyte", default_options());
   EXPECT_EQ(one.train.columns.size(), 1u);
   EXPECT_FALSE(one.test);
+}
+
+TEST(Cifar, FilesOfBothSets) {
+  const TemporaryFolder folder;
+  const auto ten = folder.write("ten.bin", cifar_file({"\x03", "\x09"}));
+  const Table table = read_tables(ten, default_options()).train;
+  EXPECT_EQ(table.block.shape(), (Shape{2, 3, 32, 32}));
+  EXPECT_EQ(table.block.dtype(), DType::uint8);
+  EXPECT_THAT(table.columns.at(0).numbers, ElementsAre(3, 9));
+  EXPECT_EQ(table.block.item(0), 3);          // the first red one
+  EXPECT_EQ(table.block.item(3072 + 5), 14);  // the sixth red one of the second image
+  const auto hundred =
+      folder.write("hundred.bin", cifar_file({std::string{19, 99}, std::string{0, 7}}));
+  EXPECT_THAT(read_tables(hundred, default_options()).train.columns.at(0).numbers,
+              ElementsAre(99, 7));
+  EXPECT_THAT(read_tables(hundred, with({{"cifar_labels", "coarse"}})).train.columns.at(0).numbers,
+              ElementsAre(19, 0));
+  // A hundred labels are classes, not numbers to fit.
+  std::vector<std::string> labels;
+  for (char k = 0; k < 50; ++k) labels.push_back({0, k});
+  const auto many = folder.write("many.bin", cifar_file(labels));
+  EXPECT_EQ(find_target(read_tables(many, default_options()).train, default_options()).task,
+            Task::classification);
+}
+
+TEST(Cifar, FolderGivesTrainAndTest) {
+  const TemporaryFolder folder;
+  folder.write("data_batch_2.bin", cifar_file({"\x02", "\x04"}));
+  folder.write("data_batch_1.bin", cifar_file({"\x01"}));
+  folder.write("data_batch_1.bin.gz", "the unpacked one is taken");
+  folder.write("test_batch.bin", cifar_file({"\x05"}));
+  folder.write("batches.meta.txt", "airplane\n");
+  const Tables tables = read_tables(folder.path(), default_options());
+  EXPECT_THAT(tables.train.columns.at(0).numbers, ElementsAre(1, 2, 4));
+  EXPECT_EQ(tables.train.block.shape(), (Shape{3, 3, 32, 32}));
+  ASSERT_TRUE(tables.test);
+  EXPECT_THAT(tables.test->columns.at(0).numbers, ElementsAre(5));
+}
+
+TEST(Cifar, FolderOfAHundredClasses) {
+  const TemporaryFolder folder;
+  folder.write("train.bin", cifar_file({std::string{1, 55}}));
+  folder.write("test.bin", cifar_file({std::string{2, 66}}));
+  folder.write("fine_label_names.txt", "apple\n");
+  const Tables tables = read_tables(folder.path(), default_options());
+  EXPECT_THAT(tables.train.columns.at(0).numbers, ElementsAre(55));
+  ASSERT_TRUE(tables.test);
+  EXPECT_THAT(tables.test->columns.at(0).numbers, ElementsAre(66));
 }
 
 TEST(Libsvm, RowsCommentsQidAndEmptyRows) {
@@ -165,6 +214,10 @@ TEST(Readers, AreFoundByContent) {
   EXPECT_EQ(columns("b.bin", encode_npy(Array(DType::float32, {2, 2}))),
             std::pair(true, std::size_t{0}));
   EXPECT_EQ(columns("c", idx_file(0x08, {2, 2}, "abcd")), std::pair(true, std::size_t{0}));
+  EXPECT_EQ(columns("i", cifar_file({"\x01"})), std::pair(true, std::size_t{1}));
+  EXPECT_EQ(columns("p", plain_png(2, 2, 1, 2, 3)), std::pair(true, std::size_t{0}));
+  EXPECT_EQ(columns("j", jpeg_file(8, 8, JCS_GRAYSCALE, 1, Bytes(64, 9))),
+            std::pair(true, std::size_t{0}));
   const auto path = folder.write("d.txt", "1 1:2\n-1 3:4\n");
   EXPECT_FALSE(read_tables(path, with({{"source", "csv"}})).train.block);
   expect_error([&] { read_tables(folder.path(), default_options()); }, ErrorKind::data,

@@ -1,10 +1,12 @@
 // Files that are not what they should be: each must give an error of kind data that says what,
 // where and what was expected.
+#include "descent/data/cifar.h"
 #include "descent/data/csv.h"
 #include "descent/data/idx.h"
+#include "descent/data/image.h"
 #include "descent/data/libsvm.h"
 #include "descent/data/npy.h"
-#include "tests/data/support.h"
+#include "tests/data/images.h"
 
 namespace descent::data {
 namespace {
@@ -180,6 +182,65 @@ TEST(Malformed, Libsvm) {
       [](const std::string& bytes) { parse_libsvm(bytes, "t.svm", true); });
   run({{"mostly bad", "1 1:1\nx\ny\n", {"2 of 3 rows are malformed; the first: t.svm:2:1"}}},
       [](const std::string& bytes) { parse_libsvm(bytes, "t.svm", false); });
+}
+
+TEST(Malformed, Cifar) {
+  const std::string two = cifar_file({"\x01", "\x02"});
+  run({{"empty", "", {"t.bin", "0 bytes are no whole number of images of 3073"}},
+       {"cut", two.substr(0, 6000), {"6000 bytes", "ends at byte 3073", "complete"}},
+       {"one byte more", two + "x", {"6147 bytes", "ends at byte 6146"}},
+       {"label 10", cifar_file({"\x01", "\x0A"}), {"byte 3073: label 10, expected 0 to 9"}},
+       {"label 255", cifar_file({"\xFF"}), {"byte 0: label 255"}},
+       {"coarse label",
+        cifar_file({std::string{19, 1}, std::string{20, 1}}),
+        {"byte 3074: label 20, expected 0 to 19"}},
+       {"fine label", cifar_file({std::string{19, 100}}), {"byte 1: label 100, expected 0 to 99"}}},
+      [](const std::string& bytes) {
+        decode_cifar({{bytes, "t.bin"}});
+      });
+  const std::string other = cifar_file({std::string{1, 1}});
+  expect_error(
+      [&] {
+        decode_cifar({{two, "a.bin"}, {other, "b.bin"}});
+      },
+      ErrorKind::data, {"b.bin", "3074 bytes", "3073 bytes, as in the first"});
+}
+
+TEST(Malformed, Png) {
+  const std::string good = plain_png(20, 20, 1, 2, 3);
+  std::string flipped = good;
+  flipped[50] = static_cast<char>(flipped[50] ^ 0x10);
+  std::string huge = good;
+  huge.replace(16, 8, "\x7F\xFF\xFF\xFF\x7F\xFF\xFF\xFF");
+  run({{"empty", "", {"t.png", "empty"}},
+       {"text", "hello world", {"byte 0: not the begin of a JPEG or a PNG"}},
+       {"signature alone", good.substr(0, 8), {"the PNG does not decode"}},
+       {"cut header", good.substr(0, 20), {"the PNG does not decode"}},
+       {"cut pixels", good.substr(0, good.size() - 20), {"the PNG does not decode"}},
+       {"damaged pixels", flipped, {"the PNG does not decode"}},
+       {"huge", huge, {"t.png"}}},
+      [](const std::string& bytes) { decode_image(bytes, "t.png"); });
+}
+
+TEST(Malformed, Jpeg) {
+  Bytes noise;
+  for (unsigned i = 0; i < 64 * 64 * 3; ++i) {
+    noise.push_back(static_cast<std::uint8_t>(i * 2654435761U >> 13));
+  }
+  const std::string good = jpeg_file(64, 64, JCS_RGB, 3, noise);
+  std::string no_size = good;
+  const auto frame = good.find("\xFF\xC0");
+  ASSERT_NE(frame, std::string::npos);
+  no_size.replace(frame + 5, 4, std::string(4, '\0'));
+  run({{"magic alone", "\xFF\xD8\xFF", {"t.jpg", "the JPEG does not decode"}},
+       {"cut header", good.substr(0, 100), {"the JPEG does not decode"}},
+       {"cut half", good.substr(0, good.size() / 2), {"the JPEG does not decode", "remature end"}},
+       {"cut end", good.substr(0, good.size() - 2), {"the JPEG does not decode"}},
+       {"no size", no_size, {"the JPEG does not decode"}},
+       {"two bytes", "\xFF\xD8", {"byte 0"}}},
+      [](const std::string& bytes) { decode_image(bytes, "t.jpg"); });
+  // Bytes behind the end do no harm.
+  EXPECT_EQ(decode_image(good + "stray", "t.jpg").width, 64);
 }
 
 }  // namespace

@@ -185,6 +185,42 @@ TEST(RealImages, Mnist) {
   EXPECT_NEAR(deviation, 1, 1e-6);
 }
 
+TEST(RealImages, Cifar10) {
+  SKIP_WITHOUT(data_folder() + "/cifar10");
+  const Splits splits = load_set("cifar10", {{"split", std::vector<double>{1, 0, 0}}});
+  EXPECT_EQ(splits.train.features.shape(), (Shape{20000, 3, 32, 32}));
+  EXPECT_EQ(splits.train.features.dtype(), DType::uint8);
+  EXPECT_THAT(class_counts(splits, false),
+              ElementsAre(1989, 1981, 2042, 2011, 2009, 1925, 2038, 2027, 2012, 1966));
+  Counts test(10);
+  for (const auto k : splits.test.targets.as<std::int64_t>()) ++test[static_cast<std::size_t>(k)];
+  EXPECT_THAT(test, ElementsAre(103, 89, 100, 103, 90, 86, 112, 102, 106, 109));
+  // The known figures are of all 50,000 images; 20,000 of them differ in the third digit.
+  const double mean[] = {0.4914, 0.4822, 0.4465}, deviation[] = {0.2470, 0.2435, 0.2616};
+  for (std::size_t c = 0; c < 3; ++c) {
+    EXPECT_NEAR(splits.transform.block().shift[c] / 255, mean[c], 3e-3);
+    EXPECT_NEAR(1 / splits.transform.block().scale[c] / 255, deviation[c], 3e-3);
+  }
+  const auto [of_all, spread] = moments_of_batches(splits.train);
+  EXPECT_NEAR(of_all, 0, 1e-6);  // rounding of 61 million float32 values
+  EXPECT_NEAR(spread, 1, 1e-6);
+}
+
+TEST(RealImages, JpegsOfBloodCells) {
+  const std::string folder = data_folder() + "/bccd/JPEGImages";
+  SKIP_WITHOUT(folder);
+  const Table table =
+      read_tables(folder, with({{"image_size", std::vector<std::int64_t>{30, 40}}})).train;
+  EXPECT_EQ(table.block.shape(), (Shape{364, 3, 30, 40}));
+  EXPECT_THAT(table.warnings, ElementsAre());
+  // Stained cells on a bright ground: more red than green.
+  double sums[3] = {};
+  for (std::int64_t i = 0; i < table.block.size(); ++i) sums[i / 1200 % 3] += table.block.item(i);
+  for (auto& sum : sums) sum /= 364 * 1200;
+  EXPECT_GT(sums[0], sums[1] + 10);
+  EXPECT_GT(sums[0], 128);
+}
+
 TEST(RealImages, FashionMnist) {
   const std::string folder = "/usr/share/datasets/fashion-mnist";
   SKIP_WITHOUT(folder);

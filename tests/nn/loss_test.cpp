@@ -212,6 +212,26 @@ TEST(Losses, CrossEntropyTakesMaskedClasses) {
   EXPECT_EQ(both[1].array().to_vector(), (std::vector<double>{0.5, 0, -0.5}));
 }
 
+// A probability of 1 at the label is the label: value and gradient.
+TEST(Losses, CrossEntropyOfCertaintyIsThatOfTheLabel) {
+  const auto target = labels(8, 4, "target");
+  Array hot(DType::float64, {8, 4});
+  for (std::int64_t i = 0; i < 8; ++i) {
+    hot.set_item(4 * i + static_cast<std::int64_t>(target.item(i)), 1);
+  }
+  for (const double smoothing : {0.0, 0.1}) {
+    const auto loss = cross_entropy({.label_smoothing = smoothing});
+    const Batch label{loss, numbers({8, 4}, "prediction"), target, {}};
+    Batch certain = label;
+    certain.target = hot;
+    EXPECT_NEAR(certain.value() / label.value(), 1, 1e-14);
+    expect_close(certain.gradient(), label.gradient(), 1e-14, "gradient");
+  }
+  // Single precision targets for predictions in double are converted.
+  Batch narrow{cross_entropy(), numbers({8, 4}, "prediction"), hot.cast(DType::float32), {}};
+  EXPECT_GT(narrow.value(), 0);
+}
+
 // A class of weight zero is left out, also of the smoothing.
 TEST(Losses, ClassWeightZeroLeavesItsRowsOut) {
   const auto loss = cross_entropy({.label_smoothing = 0.1, .class_weights = {1, 0, 2}});

@@ -29,7 +29,7 @@ ModelInput rows_of_file(const train::SavedModel& model, const std::string& path,
   warn(loaded.warnings);
   auto description =
       fmt::format("{}, {}", path == "-" ? "standard input" : path, rows_text(loaded.data));
-  return {std::move(loaded.data), std::move(description)};
+  return {std::move(loaded.data), std::move(description), std::move(loaded.files)};
 }
 
 ModelInput rows_of_run(const train::SavedModel& model, const std::string& part) {

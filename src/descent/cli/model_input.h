@@ -9,7 +9,8 @@ namespace descent::cli {
 
 struct ModelInput {
   data::Dataset rows;
-  std::string description;  // "test split of titanic.csv, 89 rows"
+  std::string description;              // "test split of titanic.csv, 89 rows"
+  std::vector<std::string> files = {};  // of each row, where each is a file of its own (images)
 };
 
 // Rows of `path` ("-": standard input), with targets where need_target is set. strict: a malformed

@@ -253,12 +253,22 @@ std::string targets_for(const std::string& path, const Options& options) {
   return {};
 }
 
+// Images are read as the model takes them, whatever it was trained from.
+Options as_trained(const Transform& transform, const Options& options) {
+  Options all = options;
+  const Shape& shape = transform.block().shape;
+  if (!transform.block().present || shape.rank() != 3) return all;
+  all.set("channels", shape[0]);
+  all.set("image_size", std::vector<std::int64_t>{shape[1], shape[2]});
+  return all;
+}
+
 }  // namespace
 
 LoadedRows load_for(const Transform& transform, const std::string& path, bool need_target,
                     const Options& options, const std::string& part,
                     const std::string& targets_path) {
-  Table table = choose_part(read_tables(path, options), part, path);
+  Table table = choose_part(read_tables(path, as_trained(transform, options)), part, path);
   const auto targets = targets_path.empty() ? targets_for(path, options) : targets_path;
   if (!targets.empty()) attach_targets(table, targets, options);
   LoadedRows loaded;
@@ -270,7 +280,10 @@ LoadedRows load_for(const Transform& transform, const std::string& path, bool ne
     for (std::int64_t i = 0; i < table.rows; ++i) rows.push_back(i);
   }
   loaded.data = transform.apply(table, rows, need_target, &loaded.warnings);
-  for (const auto row : rows) loaded.origin.push_back(table.line_of(row));
+  for (const auto row : rows) {
+    loaded.origin.push_back(table.line_of(row));
+    if (!table.files.empty()) loaded.files.push_back(table.files[static_cast<std::size_t>(row)]);
+  }
   return loaded;
 }
 

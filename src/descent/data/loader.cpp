@@ -102,6 +102,30 @@ class GatherBytes {
   std::vector<float> table_;
 };
 
+// Class labels as probabilities.
+class GatherOneHot {
+ public:
+  GatherOneHot(const Array& labels, DType wanted, std::int64_t classes)
+      : labels_(labels), to_(wanted), classes_(classes) {
+    for (const auto label : labels.as<std::int64_t>()) {
+      if (label >= 0 && label < classes) continue;
+      throw Error(ErrorKind::usage, fmt::format("label {} for {} classes", label, classes),
+                  "data loader");
+    }
+  }
+  void operator()(std::int64_t row, std::int64_t i, Array& out) const {
+    const auto label = labels_.as<std::int64_t>()[static_cast<std::size_t>(row)];
+    const std::size_t bytes = static_cast<std::size_t>(classes_) * size_of(to_);
+    std::memset(out.raw() + static_cast<std::size_t>(i) * bytes, 0, bytes);
+    out.set_item(i * classes_ + label, 1);
+  }
+
+ private:
+  Array labels_;
+  DType to_;
+  std::int64_t classes_;
+};
+
 }  // namespace
 
 struct Loader::State {
@@ -129,7 +153,11 @@ struct Loader::State {
     } else {
       features.emplace_back(dataset.features, options.dtype);
     }
-    if (dataset.targets) targets.emplace_back(dataset.targets, options.dtype);
+    if (dataset.targets && options.one_hot > 0) {
+      one_hot.emplace_back(dataset.targets, options.dtype, options.one_hot);
+    } else if (dataset.targets) {
+      targets.emplace_back(dataset.targets, options.dtype);
+    }
     if (dataset.weights) weights.emplace_back(dataset.weights, options.dtype);
     ahead = options.prefetch;
     const std::size_t size =
@@ -163,6 +191,7 @@ struct Loader::State {
     };
     slot.whole.features = make(dataset.features, options.dtype);
     if (!targets.empty()) slot.whole.targets = make(dataset.targets, targets[0].dtype());
+    if (!one_hot.empty()) slot.whole.targets = Array(options.dtype, {batch, options.one_hot});
     if (!weights.empty()) slot.whole.weights = make(dataset.weights, weights[0].dtype());
     slot.whole.rows = batch;
     if (rest == 0 || options.drop_last) return;
@@ -192,6 +221,7 @@ struct Loader::State {
       if (!bytes.empty()) bytes[0](row, i, out.features);
       if (!features.empty()) features[0](row, i, out.features);
       if (!targets.empty()) targets[0](row, i, out.targets);
+      if (!one_hot.empty()) one_hot[0](row, i, out.targets);
       if (!weights.empty()) weights[0](row, i, out.weights);
     }
     if (options.augment) options.augment(out);
@@ -286,6 +316,7 @@ struct Loader::State {
   // None or one of each.
   std::vector<GatherBytes> bytes;
   std::vector<Gather> features, targets, weights;
+  std::vector<GatherOneHot> one_hot;
   std::vector<Slot> slots;
   Cursor cursor;
 

@@ -20,7 +20,7 @@ struct Cursor {
 
 struct Batch {
   Array features;  // float32 or float64 [rows, ...]
-  Array targets;   // int64 [rows] (classes) or float [rows, outputs]; empty: none
+  Array targets;   // int64 [rows] (classes) or float [rows, outputs or classes]; empty: none
   Array weights;   // float [rows]; empty: none
   std::int64_t rows = 0;
   Cursor cursor;  // where this batch stands
@@ -32,8 +32,11 @@ struct LoaderOptions {
   bool drop_last = false;        // leave out a last batch that is not full
   int prefetch = 2;              // batches gathered ahead by a thread; 0: none
   DType dtype = DType::float32;  // of features, weights and regression targets; or float64
-  // Called on every gathered batch, perhaps on the prefetch thread: augmentation. Must depend on
-  // the batch (with its cursor) alone. What it throws comes out of next().
+  // Number of classes: class labels come as probabilities [rows, classes], 1 at the label (for
+  // augmentation that mixes rows); 0: as labels.
+  std::int64_t one_hot = 0;
+  // Called on every gathered batch, perhaps on the prefetch thread: augmentation (data/augment.h).
+  // Must depend on the batch (with its cursor) alone. What it throws comes out of next().
   std::function<void(Batch&)> augment;
 };
 

@@ -70,10 +70,18 @@ std::vector<Option> shared_options() {
        .fallback = true,
        .help = "regression: learn targets of mean 0 and deviation 1; predictions and metrics are "
                "given in the file's units"},
+      {.key = "augment",
+       .type = OptionType::texts,
+       .fallback = none,
+       .help =
+           "changes of the training rows at random, in this order: \"crop:4\" (pixels of "
+           "margin), \"flip\" (left and right; flip:0.3 with another probability than a half), "
+           "\"rotate:10\" (at most so many degrees), \"cutout:8\" (a square of pixels set to 0), "
+           "\"mixup:0.2\" (rows in pairs, mixed with weights from Beta(0.2, 0.2))"},
       {.key = "strict",
        .type = OptionType::boolean,
        .fallback = false,
-       .help = "stop at the first malformed row; false: leave it out and count it"},
+       .help = "stop at the first malformed row or image; false: leave it out and count it"},
       {.key = "prefetch",
        .type = OptionType::integer,
        .fallback = std::int64_t{2},

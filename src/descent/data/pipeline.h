@@ -122,12 +122,14 @@ SplitRows split_rows(std::int64_t rows, std::span<const double> fractions,
 struct LoadedRows {
   Dataset data;
   std::vector<std::int64_t> origin;  // of each row: line (text formats) or index, from 1
+  std::vector<std::string> files;    // of each row, where each is a file of its own (images)
   std::vector<std::string> warnings;
 };
 // `part`: which part where the format has several (an MNIST folder): "train", "valid" or "test"
 // (the default: test where there is one, else the only table). `targets_path`: the file of the
 // targets where they lie apart; by default that which data_options give for this very path.
-// `data_options` are those of the training run (separators, missing markers).
+// `data_options` are those of the training run (separators, missing markers); images are brought to
+// the size that the model was trained on.
 LoadedRows load_for(const Transform& transform, const std::string& path, bool need_target,
                     const Options& data_options, const std::string& part = {},
                     const std::string& targets_path = {});

@@ -19,6 +19,7 @@ struct Column {
   std::vector<double> numbers;
   std::vector<std::int32_t> codes;
   std::vector<std::string> dictionary;
+  bool labels = false;  // the format says that they are classes, however many
 };
 
 struct Table {
@@ -29,6 +30,7 @@ struct Table {
   bool sparse = false;           // the block's absent trailing columns are zeros (libsvm)
   bool names_generated = false;  // no header: the columns are called c0, c1, ...
   std::vector<std::int64_t> origin;   // line of each row in the file, from 1; empty: i + 1
+  std::vector<std::string> files;     // of each row, where each is a file of its own (images)
   std::vector<std::string> warnings;  // rows skipped, guesses made: one line each for the user
 
   const Column* find(const std::string& name) const;

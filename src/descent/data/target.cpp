@@ -55,8 +55,9 @@ std::vector<std::size_t> find_columns(const Table& table, const Options& options
   return {columns.back()};
 }
 
-// At most 20 different values, all whole.
+// Said to be classes, or at most 20 different values, all whole.
 bool looks_like_classes(const Column& column) {
+  if (column.labels) return true;
   std::set<double> seen;
   for (const double x : column.numbers) {
     if (std::isnan(x)) continue;
@@ -132,6 +133,7 @@ void check_classes(const Column& column, const Target& target, const Table& tabl
                             n == 1 ? ": " + printable(target.classes[0]) : ""),
                 table.where, "name another with data.target");
   }
+  if (column.labels) return;
   const auto rows = static_cast<std::size_t>(table.rows);
   if (n > kMostTextClasses || (n > kMostNumberClasses && 2 * n > rows)) {
     throw Error(

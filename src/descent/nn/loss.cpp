@@ -30,8 +30,8 @@ Value Loss::operator()(const Value& prediction, const Value& target, const Value
   try {
     const Value each = rows(prediction, target);
     if (weight) check_weight(weight, each);
-    if (!row_weights) return weighted_mean(each, weight);
-    const Value by_class = row_weights(target, each.dtype());
+    const Value by_class = row_weights ? row_weights(target, each.dtype()) : Value();
+    if (!by_class) return weighted_mean(each, weight);
     return weighted_mean(each, weight ? weight * by_class : by_class);
   } catch (const Error& error) {
     throw Error(error.kind(), error.message(), "loss " + name, error.remedy());

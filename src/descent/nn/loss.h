@@ -8,8 +8,9 @@
 
 namespace descent::nn {
 
-// prediction: [rows, outputs] of this shard; target: classification int64 [rows], regression
-// [rows, outputs] of the prediction's type; weight: [rows] or null (all one).
+// prediction: [rows, outputs] of this shard; target: classification int64 [rows] (some losses take
+// probabilities [rows, classes] too), regression [rows, outputs] of the prediction's type; weight:
+// [rows] or null (all one).
 // Returns the weighted mean over the rows of the whole batch (all shards): sum w l / sum w,
 // replicated, so that it can be differentiated.
 struct Loss {
@@ -17,7 +18,8 @@ struct Loss {
   bool classification = false;  // wants class labels and one output per class
   // Per row: [rows]. Aggregation over rows and shards is the same for all: weighted_mean().
   std::function<Value(const Value& prediction, const Value& target)> rows;
-  // Class weights (cross-entropy) enter the mean as row weights, as in PyTorch. Null: none.
+  // Class weights (cross-entropy) enter the mean as row weights, as in PyTorch. Null, or a null
+  // result: none.
   std::function<Value(const Value& target, DType dtype)> row_weights;
 
   Value operator()(const Value& prediction, const Value& target, const Value& weight = {}) const;
@@ -37,8 +39,9 @@ struct CrossEntropyOptions {
   double label_smoothing = 0;         // the share of probability spread over all classes
   std::vector<double> class_weights;  // empty: all one
 };
-// -log softmax(p)[t]; torch.nn.CrossEntropyLoss with its label smoothing and class weights (the
-// mean is divided by the sum of the rows' class weights).
+// -log softmax(p)[t], or -sum_c t_c log softmax(p)_c where t are probabilities [rows, classes];
+// torch.nn.CrossEntropyLoss with its label smoothing and class weights (for labels the mean is
+// divided by the sum of the rows' class weights).
 Loss cross_entropy(const CrossEntropyOptions& options = {});
 // softplus(z) - y z from logits z; torch.nn.BCEWithLogitsLoss. Target: labels int64 [rows] (one
 // output: 0 or 1; more: each class against the rest), or numbers in [0, 1] as the prediction.

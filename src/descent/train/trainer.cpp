@@ -12,6 +12,7 @@
 #include "descent/base/error.h"
 #include "descent/base/file.h"
 #include "descent/base/threads.h"
+#include "descent/data/augment.h"
 #include "descent/train/checkpoint.h"
 #include "descent/train/evaluate.h"
 #include "descent/train/profile.h"
@@ -38,6 +39,7 @@ class Run {
  private:
   void initialise();
   void resume();
+  void build_loader();
   void choose_shards();
   void build_steps();
   bool train_epoch();  // false: stop
@@ -83,14 +85,7 @@ Run::Run(Job& job, const RunOptions& options, track::Sink& sink)
   if (job.config.train.text("precision") == "float64") dtype_ = DType::float64;
   initialise();
   if (options.resume) resume();
-  data::LoaderOptions loader;
-  loader.batch_size = job.config.train.text("batch_size") == "full" ? 0 : job.batch_size;
-  loader.shuffle = job.config.train.boolean("shuffle");
-  loader.drop_last = job.config.train.boolean("drop_last");
-  loader.dtype = dtype_;
-  loader_ = std::make_unique<data::Loader>(job.data.train, loader,
-                                           static_cast<std::uint64_t>(state_.seed));
-  loader_->seek({state_.epoch, state_.batch});
+  build_loader();
   choose_shards();
   build_steps();
 }
@@ -102,6 +97,33 @@ void Run::initialise() {
   for (std::size_t i = 0; i < values.size(); ++i)
     (job_.variables[i].trained ? state_.parameters : state_.buffers).push_back(values[i]);
   state_.optimizer = TrainStep::initial_state(job_.optimizer, job_.variables, dtype_);
+}
+
+void Run::build_loader() {
+  const auto seed = static_cast<std::uint64_t>(state_.seed);
+  const Options& t = job_.config.train;
+  data::LoaderOptions options;
+  options.batch_size = t.text("batch_size") == "full" ? 0 : job_.batch_size;
+  options.shuffle = t.boolean("shuffle");
+  options.drop_last = t.boolean("drop_last");
+  options.prefetch = static_cast<int>(job_.config.data.integer("prefetch"));
+  options.dtype = dtype_;
+  data::Augment augment(job_.config.data.texts("augment"), job_.data.sample_shape, seed,
+                        job_.batch_size);
+  if (augment.mixes() && job_.data.classes > 0) {
+    if (job_.loss.name != "cross_entropy") {
+      throw Error(
+          ErrorKind::usage,
+          fmt::format("mixup makes probabilities of classes, which the loss \"{}\" does not "
+                      "take",
+                      job_.loss.name),
+          "option \"data.augment\"", "set loss.name = \"cross_entropy\", or leave it out");
+    }
+    options.one_hot = job_.data.classes;
+  }
+  if (!augment.empty()) options.augment = std::move(augment);
+  loader_ = std::make_unique<data::Loader>(job_.data.train, options, seed);
+  loader_->seek({state_.epoch, state_.batch});
 }
 
 void Run::resume() {

@@ -1,5 +1,5 @@
 // descent predict: one CSV row for each input row. Classifiers: the most probable class and the
-// probability of each; regressions: the value of each target.
+// probability of each; regressions: the value of each target. Images have their file before it.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -52,14 +52,17 @@ void append(std::string& out, const Array& values, std::int64_t at) {
   }
 }
 
-std::string to_csv(const data::Transform& transform, const Array& values) {
+// `files`: a column before the others, where each row is a file of its own.
+std::string to_csv(const data::Transform& transform, const Array& values,
+                   const std::vector<std::string>& files) {
   const bool classes = transform.task() == data::Task::classification;
   const auto rows = values ? values.shape()[0] : 0;
   const auto width = rows == 0 ? 0 : values.size() / rows;
   std::vector<std::string> names;
   for (const auto& name : transform.class_names()) names.push_back(field(name));
-  std::string out = header(transform);
+  std::string out = (files.empty() ? "" : "file,") + header(transform);
   for (std::int64_t row = 0; row < rows; ++row) {
+    if (!files.empty()) out += field(files[static_cast<std::size_t>(row)]) + ",";
     if (classes) {
       std::int64_t best = 0;
       for (std::int64_t k = 1; k < width; ++k) {
@@ -81,7 +84,7 @@ int run(const Arguments& a) {
   const auto input = rows_of_file(model, a.input, /*need_target=*/false, /*strict=*/true);
   Array values;  // none for an input without rows
   if (input.rows.rows() > 0) values = train::Predictor(model, a.threads).predict(input.rows);
-  const auto text = to_csv(model.transform, values);
+  const auto text = to_csv(model.transform, values, input.files);
   if (a.out.empty() || a.out == "-") {
     std::fwrite(text.data(), 1, text.size(), stdout);
   } else {

@@ -1,9 +1,11 @@
-// Cross-entropy of class labels with the softmax of the outputs, as torch.nn.CrossEntropyLoss:
-//   l = -sum_c q_c v_c log softmax(p)_c,   mean = sum l / sum v_t
-// q: 1 - s at the label t plus s / classes everywhere (label smoothing s: Szegedy et al. 2016);
-// v: class weights. Weighted rows, sum u l / sum u with u = v_t, want each row's l / v_t. A class
-// of weight 0 is left out altogether (PyTorch keeps the smoothed part of its rows in the
-// numerator).
+// Cross-entropy with the softmax of the outputs, as torch.nn.CrossEntropyLoss:
+//   l = -sum_c q_c v_c log softmax(p)_c
+// q: the classes' probabilities, (1 - s) t + s / classes for a target t and label smoothing s
+// (Szegedy et al. 2016); v: class weights. A target is a class label (t is 1 there) or a
+// probability for each class (mixed or distilled rows).
+// Labels: mean = sum l / sum v_t. Weighted rows, sum u l / sum u with u = v_t, want each row's
+// l / v_t. A class of weight 0 is left out altogether (PyTorch keeps the smoothed part of its rows
+// in the numerator). Probabilities: mean = sum l / rows.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -29,15 +31,22 @@ void check_options(const CrossEntropyOptions& options) {
   }
 }
 
+// Whether the target is a probability for each class, not a label.
+bool is_probability(const Value& target) { return target.dtype() != DType::int64; }
+
 void check_shapes(const Value& prediction, const Value& target,
                   const std::vector<double>& weights) {
   const auto& p = prediction.shape();
-  if (p.rank() != 2 || target.rank() != 1 || p[0] != target.shape()[0] ||
-      target.dtype() != DType::int64) {
+  const bool labels = !is_probability(target) && target.rank() == 1;
+  const bool fits = labels ? p.rank() == 2 && p[0] == target.shape()[0]
+                           : is_probability(target) && p.rank() == 2 && p == target.shape();
+  if (!fits) {
     throw Error(ErrorKind::usage,
                 fmt::format("prediction {} and target {} do not fit", to_string(prediction.type()),
                             to_string(target.type())),
-                {}, "it wants [rows, classes] and class labels int64 [rows]; for numbers use mse");
+                {},
+                "it wants [rows, classes] and class labels int64 [rows] or probabilities [rows, "
+                "classes]; for numbers use mse");
   }
   if (p[1] < 2) {
     throw Error(ErrorKind::usage,
@@ -58,6 +67,30 @@ Value divided_where_not_zero(const Value& x, const Value& w) {
   return x / (w + equal_mask(w, zeros_like(w)));
 }
 
+Value of_labels(const Value& surprise, const Value& target, const CrossEntropyOptions& options) {
+  // Selected, not multiplied: a masked class may have a logit of minus infinity.
+  const Value hot = one_hot(target, surprise.shape()[1], surprise.dtype());
+  const Value own = sum(where(hot, surprise, zeros_like(surprise)), {1});
+  if (options.label_smoothing == 0) return own;
+  Value spread;
+  if (options.class_weights.empty()) {
+    spread = mean(surprise, {1});
+  } else {
+    const Value weights = as_value(options.class_weights, surprise.dtype());
+    spread = divided_where_not_zero(mean(surprise * weights, {1}), gather(weights, target));
+  }
+  return own * (1 - options.label_smoothing) + spread * options.label_smoothing;
+}
+
+Value of_probabilities(const Value& surprise, const Value& target,
+                       const CrossEntropyOptions& options) {
+  const double s = options.label_smoothing;
+  Value q = cast(target, surprise.dtype());
+  if (s != 0) q = q * (1 - s) + s / static_cast<double>(surprise.shape()[1]);
+  if (!options.class_weights.empty()) q = q * as_value(options.class_weights, surprise.dtype());
+  return sum(q * surprise, {1});
+}
+
 }  // namespace
 
 Loss cross_entropy(const CrossEntropyOptions& options) {
@@ -65,24 +98,13 @@ Loss cross_entropy(const CrossEntropyOptions& options) {
   Loss loss{.name = "cross_entropy", .classification = true};
   loss.rows = [options](const Value& prediction, const Value& target) {
     check_shapes(prediction, target, options.class_weights);
-    const auto classes = prediction.shape()[1];
     const Value surprise = -log_softmax(prediction);
-    // Selected, not multiplied: a masked class may have a logit of minus infinity.
-    const Value hot = one_hot(target, classes, prediction.dtype());
-    const Value own = sum(where(hot, surprise, zeros_like(surprise)), {1});
-    if (options.label_smoothing == 0) return own;
-    Value spread;
-    if (options.class_weights.empty()) {
-      spread = mean(surprise, {1});
-    } else {
-      const Value weights = as_value(options.class_weights, prediction.dtype());
-      spread = divided_where_not_zero(mean(surprise * weights, {1}), gather(weights, target));
-    }
-    return own * (1 - options.label_smoothing) + spread * options.label_smoothing;
+    return is_probability(target) ? of_probabilities(surprise, target, options)
+                                  : of_labels(surprise, target, options);
   };
   if (!options.class_weights.empty()) {
     loss.row_weights = [weights = options.class_weights](const Value& target, DType dtype) {
-      return gather(as_value(weights, dtype), target);
+      return is_probability(target) ? Value() : gather(as_value(weights, dtype), target);
     };
   }
   return loss;
