@@ -21,13 +21,13 @@ class Bound {
       tokens_ = tokens(c.input, c.vocabulary, "input");
     } else {
       names_ = {"input"};
-      arguments_ = {numbers(c.input, "input", dtype)};
+      arguments_ = {scaled(c.input, "input")};
     }
     const auto type = c.vocabulary > 0 ? DType::int64 : dtype;
     for (const auto& v : descent::nn::describe(layer_, {type, c.input, true}, dtype)) {
       if (v.trained) {
         names_.push_back(v.name);
-        arguments_.push_back(numbers(v.type.shape, v.name, dtype));
+        arguments_.push_back(scaled(v.type.shape, v.name));
       } else {
         buffers_[v.name] = c.training ? v.init(dtype, v.type.shape, 0) : kept(v);
       }
@@ -81,6 +81,9 @@ class Bound {
   const std::vector<std::string>& names() const { return names_; }
 
  private:
+  Array scaled(const Shape& shape, const std::string& name) const {
+    return mapped(numbers(shape, name, dtype_), [this](double x) { return case_.factor * x; });
+  }
   // Running statistics as the golden script sets them for evaluation.
   Array kept(const Variable& v) const {
     const auto array = numbers(v.type.shape, v.name, dtype_);

@@ -24,21 +24,17 @@ class LayerNorm final : public Module {
       throw Error(ErrorKind::usage, fmt::format("layer_norm over the last {} axes cannot take {}",
                                                 o_.axes, to_string(x.type())));
     }
-    std::vector<int> axes;
     Shape unit;
-    for (int axis = -o_.axes; axis < 0; ++axis) {
-      axes.push_back(axis);
-      unit.push_back(x.shape()[axis]);
-    }
-    const Value centred = x - mean(x, axes, true);
-    Value y = centred * rsqrt(mean(square(centred), axes, true) + o_.eps);
-    if (!o_.affine) return y;
-    const auto weight = scope.parameter("weight", unit, ones(), false);
-    return y * weight + scope.parameter("bias", unit, zeros(), false);
+    for (int axis = -o_.axes; axis < 0; ++axis) unit.push_back(x.shape()[axis]);
+    Value weight, bias;
+    if (o_.affine) weight = scope.parameter("weight", unit, ones(), false);
+    if (o_.affine && o_.bias) bias = scope.parameter("bias", unit, zeros(), false);
+    return descent::layer_norm(x, weight, bias, {o_.axes, o_.eps});
   }
 
   std::string describe() const override {
-    return o_.axes == 1 ? "layer_norm" : fmt::format("layer_norm({} axes)", o_.axes);
+    if (o_.axes == 1) return o_.affine && !o_.bias ? "layer_norm(no bias)" : "layer_norm";
+    return fmt::format("layer_norm({} axes{})", o_.axes, o_.affine && !o_.bias ? ", no bias" : "");
   }
 
  private:
@@ -64,11 +60,16 @@ void register_layer_norm(LayerRegistry& registry) {
                             {.key = "affine",
                              .type = OptionType::boolean,
                              .fallback = true,
-                             .help = "scale and shift by trained parameters"}},
+                             .help = "scale and shift by trained parameters"},
+                            {.key = "bias",
+                             .type = OptionType::boolean,
+                             .fallback = true,
+                             .help = "shift, where affine; false: scale only"}},
                 .make = [](const Options& options) {
                   return layer_norm({.axes = static_cast<int>(options.integer("axes")),
                                      .eps = options.number("eps"),
-                                     .affine = options.boolean("affine")});
+                                     .affine = options.boolean("affine"),
+                                     .bias = options.boolean("bias")});
                 }});
 }
 
