@@ -120,6 +120,12 @@ const Array& indices() {
   return a;
 }
 
+// Which keys the two rows of a batch see.
+const Array& key_mask() {
+  static const Array a = Array::from<double>({1, 1, 0, 1, 0, 0, 0, 1, 1, 1}, {2, 5});
+  return a;
+}
+
 std::vector<Row> rows() {
   const auto one = [](auto f) { return Fn([f](ValueSpan x) { return Values{f(x)}; }); };
   return {
@@ -178,6 +184,14 @@ std::vector<Row> rows() {
          return square(concat({x[0], x[1]}, 1)) * x[2];
        }),
        {{2, 3}, {2, 2}, {2, 5}}},
+      {"dynamic_slice",
+       one([](ValueSpan x) { return square(dynamic_slice(x[0], 1, scalar(2, DType::int64), 3)); }),
+       {{2, 6, 3}}},
+      {"dynamic_update",
+       one([](ValueSpan x) {
+         return square(dynamic_update(x[0], x[1], 1, scalar(2, DType::int64)));
+       }),
+       {{2, 6, 3}, {2, 3, 3}}},
       {"stack",
        one([](ValueSpan x) {
          return square(stack({x[0], x[1], x[0]}));
@@ -220,6 +234,47 @@ std::vector<Row> rows() {
       {"matmul_tall",
        one([](ValueSpan x) { return square(matmul(x[0], x[1])); }),
        {{2, 3, 4}, {4, 5}}},
+      {"layer_norm", one([](ValueSpan x) { return square(layer_norm(x[0])); }), {{3, 7}}, 0, 3},
+      {"layer_norm_weight",
+       one([](ValueSpan x) { return square(layer_norm(x[0], x[1])); }),
+       {{2, 3, 5}, {5}}},
+      {"layer_norm_bias",
+       one([](ValueSpan x) { return square(layer_norm(x[0], {}, x[1])); }),
+       {{2, 3, 5}, {5}}},
+      {"layer_norm_axes",
+       one([](ValueSpan x) {
+         return square(layer_norm(x[0], x[1], x[2], {.axes = 2, .eps = 1e-2}));
+       }),
+       {{40, 3, 5}, {3, 5}, {3, 5}}},
+      {"rms_norm", one([](ValueSpan x) { return square(rms_norm(x[0]) + x[1]); }), {{3, 7}, {7}}},
+      {"rms_norm_weight",
+       one([](ValueSpan x) { return square(rms_norm(x[0], x[1], {.eps = 1e-2})); }),
+       {{2, 3, 21}, {21}}},
+      {"attention",
+       one([](ValueSpan x) { return square(attention(x[0], x[1], x[2])); }),
+       {{2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 4}}},
+      {"attention_causal",
+       one([](ValueSpan x) { return square(attention(x[0], x[1], x[2], {.causal = true})); }),
+       {{2, 1, 3, 4}, {2, 1, 5, 4}, {2, 1, 5, 4}}},
+      // The first two queries see no key.
+      {"attention_more_queries",
+       one([](ValueSpan x) {
+         return square(attention(x[0], x[1], x[2], {.causal = true, .scale = 0.7}));
+       }),
+       {{1, 2, 5, 3}, {1, 2, 3, 3}, {1, 2, 3, 3}}},
+      {"attention_masked",
+       one([](ValueSpan x) {
+         return square(attention(x[0], x[1], x[2], {.key_mask = constant(key_mask())}));
+       }),
+       {{2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 4}}},
+      {"packed_attention",
+       one([](ValueSpan x) { return square(packed_attention(x[0], {.causal = true})); }),
+       {{2, 5, 3, 2, 4}}},
+      {"packed_attention_masked",
+       one([](ValueSpan x) {
+         return square(packed_attention(x[0], {.causal = true, .key_mask = constant(key_mask())}));
+       }),
+       {{2, 5, 3, 2, 4}}},
       {"conv2d",
        one([](ValueSpan x) { return square(conv2d(x[0], x[1], {.pad_h = 1, .pad_w = 1})); }),
        {{2, 3, 5, 4}, {4, 3, 3, 3}}},

@@ -9,6 +9,7 @@ input and parameters, and buffers after a training step; a loss's case its value
 for the prediction. Names are those of the rows in tests/nn/layer_rows.h and loss_rows.h.
 """
 import json
+import math
 import pathlib
 
 import torch
@@ -98,7 +99,116 @@ class Residual(nn.Module):
         return self.activation(self.body(x) + self.shortcut(x))
 
 
-# name: (module, input shape, training)
+class PaddedEmbedding(nn.Embedding):
+    """Whatever its row holds, the padding token gives zeros, as it does in a model from PyTorch."""
+
+    def forward(self, tokens):
+        return super().forward(tokens) * (tokens != self.padding_idx).unsqueeze(-1)
+
+
+class Positions(nn.Module):
+    def __init__(self, context, width):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(context, width))
+
+    def forward(self, x):
+        return x + self.weight[:x.shape[1]]
+
+
+class Sinusoidal(nn.Module):
+    """As in PyTorch's tutorial on transformers."""
+
+    def forward(self, x):
+        time, width = x.shape[1:]
+        angle = torch.arange(time).unsqueeze(1) * torch.exp(
+            torch.arange(0, width, 2) * (-math.log(10000.0) / width))
+        table = torch.zeros(time, width)
+        table[:, 0::2], table[:, 1::2] = torch.sin(angle), torch.cos(angle)
+        return x + table
+
+
+class Renamed(nn.Module):
+    """A module of PyTorch's whose parameters go by our names."""
+
+    def __init__(self, module, names, call=lambda module, x: module(x)):
+        super().__init__()
+        self.module, self.names, self.call = module, names, call
+
+    def named_parameters(self):
+        for name, parameter in self.module.named_parameters():
+            yield self.names[name], parameter
+
+    def forward(self, x):
+        return self.call(self.module, x)
+
+
+ATTENTION = {"in_proj_weight": "c_attn.weight", "in_proj_bias": "c_attn.bias",
+             "out_proj.weight": "c_proj.weight", "out_proj.bias": "c_proj.bias"}
+BLOCK = {f"self_attn.{ours}": f"attn.{name}" for ours, name in ATTENTION.items()}
+for theirs, ours in (("linear1", "mlp.c_fc"), ("linear2", "mlp.c_proj"), ("norm1", "ln_1"),
+                     ("norm2", "ln_2")):
+    for part in ("weight", "bias"):
+        BLOCK[f"{theirs}.{part}"] = f"{ours}.{part}"
+
+
+def attention(width, heads, bias=True, causal=False):
+    def call(module, x):
+        mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1]) if causal else None
+        return module(x, x, x, attn_mask=mask, need_weights=False)[0]
+
+    module = nn.MultiheadAttention(width, heads, bias=bias, batch_first=True)
+    return Renamed(module, ATTENTION, call)
+
+
+def encoder_layer(norm_first):
+    return Renamed(nn.TransformerEncoderLayer(4, 2, 8, 0.0, F.gelu, batch_first=True,
+                                              norm_first=norm_first), BLOCK)
+
+
+class RotaryAttention(nn.Module):
+    """Causal; q and k turned as in LLaMA (rotate_half)."""
+
+    def __init__(self, width, heads, bias=True):
+        super().__init__()
+        self.heads = heads
+        self.c_attn = nn.Linear(width, 3 * width, bias)
+        self.c_proj = nn.Linear(width, width, bias)
+
+    @staticmethod
+    def turned(x):
+        time, dim = x.shape[-2:]
+        frequency = 10000.0 ** (-torch.arange(0, dim, 2) / dim)
+        angle = torch.outer(torch.arange(time).to(x.dtype), frequency).repeat(1, 2)
+        a, b = x.chunk(2, -1)
+        return x * angle.cos() + torch.cat((-b, a), -1) * angle.sin()
+
+    def forward(self, x):
+        n, time, width = x.shape
+        q, k, v = (z.view(n, time, self.heads, -1).transpose(1, 2)
+                   for z in self.c_attn(x).split(width, 2))
+        y = F.scaled_dot_product_attention(self.turned(q), self.turned(k), v, is_causal=True)
+        return self.c_proj(y.transpose(1, 2).reshape(n, time, width))
+
+
+class SwigluBlock(nn.Module):
+    """LLaMA's block, without biases."""
+
+    def __init__(self, width, heads, units):
+        super().__init__()
+        self.ln_1, self.ln_2 = nn.RMSNorm(width), nn.RMSNorm(width)
+        self.attn, self.mlp = RotaryAttention(width, heads, False), nn.Module()
+        self.mlp.c_fc = nn.Linear(width, units, bias=False)
+        self.mlp.c_gate = nn.Linear(width, units, bias=False)
+        self.mlp.c_proj = nn.Linear(units, width, bias=False)
+
+    def forward(self, x):
+        x = x + self.attn(self.ln_1(x))
+        h = self.ln_2(x)
+        return x + self.mlp.c_proj(F.silu(self.mlp.c_gate(h)) * self.mlp.c_fc(h))
+
+
+# name: (module, input shape, training), of tokens their number (0: numbers), and what numbers are
+# multiplied by
 LAYERS = {
     "linear": (nn.Linear(5, 3), [4, 5], True),
     "linear_no_bias": (nn.Linear(5, 3, bias=False), [4, 5], True),
@@ -165,6 +275,16 @@ LAYERS = {
         [4, 2, 3, 3], True),
     "residual_shortcut": (
         Residual([nn.Conv2d(2, 5, 3, 2, 1)], Subsample(more=3)), [4, 2, 3, 3], True),
+    "embedding": (nn.Embedding(5, 3), [4, 6], True, 5),
+    "embedding_padding": (PaddedEmbedding(5, 3, 2), [4, 6], True, 5),
+    "position_embedding": (Positions(7, 3), [4, 5, 3], True),
+    "sinusoidal_positions": (Sinusoidal(), [4, 5, 6], True),
+    "multi_head_attention": (attention(4, 2), [4, 5, 4], True, 0, 0.25),
+    "multi_head_attention_causal": (attention(6, 1, False, True), [4, 5, 6], True, 0, 0.25),
+    "multi_head_attention_rotary": (RotaryAttention(8, 2), [4, 5, 8], True, 0, 0.25),
+    "transformer_block": (encoder_layer(True), [4, 3, 4], True, 0, 0.25),
+    "transformer_block_post": (encoder_layer(False), [4, 3, 4], True, 0, 0.25),
+    "transformer_block_swiglu": (SwigluBlock(4, 2, 6), [4, 3, 4], True, 0, 0.25),
     "dropout_evaluation": (nn.Dropout(0.4), [4, 6], False),
     "flatten": (nn.Flatten(), [4, 2, 3], True),
     "relu": (nn.ReLU(), [4, 7], True),
@@ -184,19 +304,24 @@ LAYERS = {
 }
 
 
-def layer_case(module, shape, training):
+def layer_case(module, shape, training, vocabulary=0, factor=1):
     module.train(training)
     with torch.no_grad():
         for name, parameter in module.named_parameters():
-            parameter.copy_(numbers(parameter.shape, seed_of(name)))
+            parameter.copy_(factor * numbers(parameter.shape, seed_of(name)))
         for name, buffer in module.named_buffers():
             if not training and buffer.is_floating_point():
                 value = numbers(buffer.shape, seed_of(name))
                 buffer.copy_(value.abs() + 0.5 if name.endswith("running_var") else value)
-    x = numbers(shape, seed_of("input")).requires_grad_()
+    if vocabulary:
+        x = labels(math.prod(shape), vocabulary, seed_of("input")).reshape(shape)
+    else:
+        x = (factor * numbers(shape, seed_of("input"))).requires_grad_()
     y = module(x)
     (numbers(y.shape, seed_of("cotangent")) * y).sum().backward()
-    case = {"output": stored(y), "gradients": {"input": stored(x.grad)}, "buffers": {}}
+    case = {"output": stored(y), "gradients": {}, "buffers": {}}
+    if not vocabulary:
+        case["gradients"]["input"] = stored(x.grad)
     for name, parameter in module.named_parameters():
         case["gradients"][name] = stored(parameter.grad)
     for name, buffer in module.named_buffers():

@@ -19,6 +19,7 @@ struct PresetCase {
 };
 void PrintTo(const PresetCase& c, std::ostream* out) { *out << c.name; }
 
+<<<<<<< HEAD
 // The layers of a residual block, and of one that halves the image.
 const std::string kBlock = " conv2d batch_norm relu conv2d batch_norm relu";
 const std::string kHalved = " conv2d batch_norm relu conv2d batch_norm subsample relu";
@@ -36,6 +37,9 @@ std::string repeated(const std::string& text, int times) {
 }
 
 const Shape kRow{13}, kImage{1, 28, 28}, kSmall{3, 6, 5};
+=======
+const Shape kRow{13}, kImage{1, 28, 28}, kSmall{3, 6, 5}, kText{7};
+>>>>>>> attention
 
 const std::vector<PresetCase>& preset_cases() {
   static const std::vector<PresetCase> rows{
@@ -81,6 +85,48 @@ const std::vector<PresetCase>& preset_cases() {
        {kSmall, 2},
        (3 * 6 * 2 + 2) + (2 * 6 * 3 + 3) + (3 * 6 * 4 + 4) + (4 * 2 + 2),
        "conv2d relu max_pool2d conv2d relu max_pool2d conv2d relu flatten dropout linear"},
+      // One block: attention 3 w^2 + w^2, MLP 8 w^2, two norms; then the last norm.
+      {"gpt",
+       "gpt",
+       with({{"layers", 1}, {"heads", 2}, {"width", 8}}),
+       {kText, 11, 11},
+       11 * 8 + 7 * 8 + 12 * 64 + 2 * 8 + 8,
+       "embedding position_embedding layer_norm linear linear layer_norm linear linear layer_norm"},
+      {"gpt_with_all",
+       "gpt",
+       with({{"layers", 1},
+             {"heads", 2},
+             {"width", 8},
+             {"context", 9},
+             {"dropout", 0.1},
+             {"norm", "rms"},
+             {"mlp", "swiglu"},
+             {"positions", "rotary"},
+             {"tied", false},
+             {"bias", true}}),
+       {kText, 11, 11},
+       11 * 8 + (16 * 64 + (24 + 8 + 32 + 32 + 8)) + 2 * 8 + 8 + 11 * 8,
+       "embedding dropout rms_norm linear linear dropout rms_norm linear linear linear dropout "
+       "rms_norm linear"},
+      {"text_classifier",
+       "text_classifier",
+       with({{"layers", 1}, {"heads", 2}, {"width", 8}}),
+       {kText, 3, 11},
+       11 * 8 + 7 * 8 + 12 * 64 + (24 + 8 + 32 + 8) + 2 * 16 + 16 + (8 * 3 + 3),
+       "embedding position_embedding dropout layer_norm linear linear dropout layer_norm linear "
+       "linear dropout layer_norm linear"},
+      {"text_classifier_post_norm",
+       "text_classifier",
+       with({{"layers", 1},
+             {"heads", 2},
+             {"width", 8},
+             {"place", "post"},
+             {"positions", "sinusoidal"},
+             {"padding_idx", -1},
+             {"dropout", 0.0}}),
+       {kText, 3, 11},
+       11 * 8 + 12 * 64 + (24 + 8 + 32 + 8) + 2 * 16 + (8 * 3 + 3),
+       "embedding sinusoidal_positions linear linear layer_norm linear linear layer_norm linear"},
       // The paper's 60,000 are fewer: its second convolution sees some channels only.
       {"lenet",
        "lenet",
@@ -141,10 +187,14 @@ class PresetTest : public testing::TestWithParam<PresetCase> {
     for (const auto extent : GetParam().problem.sample) shape.push_back(extent);
     return shape;
   }
+  // Numbers, or tokens where the problem has a vocabulary.
+  Type batch_type(DType dtype) const {
+    return {GetParam().problem.vocabulary > 0 ? DType::int64 : dtype, batch(), true};
+  }
 };
 
 TEST_P(PresetTest, HasItsLayersOutputsAndParameters) {
-  const auto rows = summarize(model(), {DType::float32, batch(), true});
+  const auto rows = summarize(model(), batch_type(DType::float32));
   std::int64_t parameters = 0;
   std::string kinds;
   for (const auto& row : rows) {
@@ -153,13 +203,16 @@ TEST_P(PresetTest, HasItsLayersOutputsAndParameters) {
   }
   EXPECT_EQ(kinds, GetParam().layers);
   EXPECT_EQ(parameters, GetParam().parameters);
-  EXPECT_EQ(rows.back().output, Shape{GetParam().problem.outputs});
+  if (GetParam().preset != "gpt") {  // whose last product is with the embedding
+    EXPECT_EQ(rows.back().output, Shape{GetParam().problem.outputs});
+  }
 }
 
 // A step against the gradient of a loss lowers it, and no parameter is left without a gradient (of
 // more than rounding: a bias before batch normalisation would have 1e-17).
 TEST_P(PresetTest, EveryParameterLearns) {
   const auto net = model();
+<<<<<<< HEAD
   const auto variables = descent::nn::describe(net, {DType::float64, batch(), true});
   auto tree = initialize(variables, 3);
   // Not where training starts: with shifts of zero, the scale before a depthwise convolution is
@@ -167,9 +220,20 @@ TEST_P(PresetTest, EveryParameterLearns) {
   for (auto& [name, array] : tree) {
     if (array.shape().rank() == 1) array = moved({array}, 0.1, {numbers(array.shape(), name)})[0];
   }
+=======
+  const auto variables = descent::nn::describe(net, batch_type(DType::float64), DType::float64);
+  const auto tree = initialize(variables, 3);
+>>>>>>> attention
   const EagerScope eager({.shards = 2});
-  const Value x = leaf(numbers(batch(), "input"), true, 2);
-  const Value y = leaf(labels(kRows, GetParam().problem.outputs, "target"), true, 2);
+  const auto& problem = GetParam().problem;
+  const Value x = leaf(problem.vocabulary > 0 ? tokens(batch(), problem.vocabulary, "input")
+                                              : numbers(batch(), "input"),
+                       true, 2);
+  // A language model learns a label at each position.
+  const bool language = GetParam().preset == "gpt";
+  const Value y = leaf(language ? tokens(batch(), problem.outputs, "target")
+                                : labels(kRows, problem.outputs, "target"),
+                       true, 2);
 
   Values parameters;
   for (std::size_t i = 0; i < tree.size(); ++i) {
@@ -182,7 +246,8 @@ TEST_P(PresetTest, EveryParameterLearns) {
       bound[tree[i].first] = variables[i].trained ? values[next++] : leaf(tree[i].second, false, 2);
     }
     Scope scope(std::move(bound), true, scalar(1, DType::int64), DType::float64);
-    return cross_entropy()((*net)(scope, x), y);
+    const Value outputs = (*net)(scope, x);
+    return cross_entropy()(reshape(outputs, {-1, problem.outputs}), reshape(y, {-1}));
   };
   const auto both = value_and_grad(loss)(parameters);
   Values after;
@@ -209,8 +274,13 @@ TEST(PresetTable, RefusesWhatDoesNotFit) {
   };
   EXPECT_THROW(made("cnn", kRow), Error);
   EXPECT_THROW(made("lenet", kSmall), Error);
+<<<<<<< HEAD
   EXPECT_THROW(made("resnet", kRow), Error);
   EXPECT_THROW(made("mobilenet", kRow), Error);
+=======
+  EXPECT_THROW(made("gpt", kText), Error);  // rows of numbers
+  EXPECT_THROW(made("text_classifier", kText), Error);
+>>>>>>> attention
   EXPECT_THROW(presets().at("mpl"), Error);
 }
 

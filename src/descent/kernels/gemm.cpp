@@ -8,89 +8,13 @@
 #define HWY_TARGET_INCLUDE "descent/kernels/gemm.cpp"
 #include "hwy/foreach_target.h"
 // After foreach_target.h: it decides what these mean.
+#include "descent/kernels/gemm_block-inl.h"
 #include "descent/kernels/transpose-inl.h"
 #include "descent/kernels/vector-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace descent::kernels::HWY_NAMESPACE {
-
-// A block of c in registers: 6 rows of 2 vectors leave room for b and a in 16 registers and hide
-// the latency of multiply-add.
-constexpr int kRows = 6, kVectors = 2;
-
-// Element (i, j) at data[i * row + j * column].
-template <class T>
-struct View {
-  const T* data;
-  std::int64_t row, column;
-};
-
-// c[Rows, cols] (=, or += if Accumulate) a[Rows, k] b[k, cols]; `last` elements of the last vector.
-template <bool Accumulate, int Rows, int Vectors, class T>
-HWY_INLINE void Block(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
-                      std::int64_t k, std::size_t last) {
-  const hn::ScalableTag<T> d;
-  using V = hn::Vec<decltype(d)>;
-  const std::size_t lanes = hn::Lanes(d);
-  const bool whole = last == lanes;
-  V sum[Rows][Vectors];
-#pragma GCC unroll 8
-  for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 8
-    for (int v = 0; v < Vectors; ++v) {
-      sum[i][v] = hn::Zero(d);
-      if constexpr (Accumulate) {
-        const T* p = c + i * c_row + static_cast<std::int64_t>(v * lanes);
-        sum[i][v] = v + 1 < Vectors || whole ? hn::LoadU(d, p) : LoadSome(d, p, last);
-      }
-    }
-  }
-  for (std::int64_t l = 0; l < k; ++l) {
-    V row[Vectors];
-#pragma GCC unroll 8
-    for (int v = 0; v < Vectors; ++v) {
-      const T* p = b + l * b_row + static_cast<std::int64_t>(v * lanes);
-      row[v] = v + 1 < Vectors || whole ? hn::LoadU(d, p) : LoadSome(d, p, last);
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < Rows; ++i) {
-      const V x = hn::Set(d, a.data[i * a.row + l * a.column]);
-#pragma GCC unroll 8
-      for (int v = 0; v < Vectors; ++v) sum[i][v] = hn::MulAdd(x, row[v], sum[i][v]);
-    }
-  }
-#pragma GCC unroll 8
-  for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 8
-    for (int v = 0; v < Vectors; ++v) {
-      T* p = c + i * c_row + static_cast<std::int64_t>(v * lanes);
-      if (v + 1 < Vectors || whole) {
-        hn::StoreU(sum[i][v], d, p);
-      } else {
-        StoreSome(sum[i][v], d, p, last);
-      }
-    }
-  }
-}
-
-// The same for m rows, in blocks of kRows and a rest.
-template <bool Accumulate, int Vectors, class T>
-HWY_NOINLINE void Column(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
-                         std::int64_t m, std::int64_t k, std::size_t last) {
-  for (; m >= kRows; m -= kRows, a.data += kRows * a.row, c += kRows * c_row) {
-    Block<Accumulate, kRows, Vectors>(a, b, b_row, c, c_row, k, last);
-  }
-  if (m >= 4) {
-    Block<Accumulate, 4, Vectors>(a, b, b_row, c, c_row, k, last);
-    m -= 4, a.data += 4 * a.row, c += 4 * c_row;
-  }
-  if (m >= 2) {
-    Block<Accumulate, 2, Vectors>(a, b, b_row, c, c_row, k, last);
-    m -= 2, a.data += 2 * a.row, c += 2 * c_row;
-  }
-  if (m == 1) Block<Accumulate, 1, Vectors>(a, b, b_row, c, c_row, k, last);
-}
 
 template <class T>
 View<T> ViewOfA(const GemmShape& s, const T* a) {
@@ -104,16 +28,7 @@ void SmallRows(const GemmShape& s, const T* a, const T* b, T* c, T* scratch) {
     Transpose(b, s.k, scratch, s.n, s.n, s.k);
     b = scratch;
   }
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
-  const View<T> view = ViewOfA(s, a);
-  std::int64_t j = 0;
-  for (; s.n - j > lanes; j += kVectors * lanes) {
-    const auto last = static_cast<std::size_t>(std::min(lanes, s.n - j - lanes));
-    Column<false, kVectors>(view, b + j, s.n, c + j, s.n, s.m, s.k, last);
-  }
-  if (j < s.n) {
-    Column<false, 1>(view, b + j, s.n, c + j, s.n, s.m, s.k, static_cast<std::size_t>(s.n - j));
-  }
+  Product<false>(ViewOfA(s, a), b, s.n, c, s.n, s.m, s.k, s.n);
 }
 
 // Rows x Columns scalar products of rows of a and rows of b.

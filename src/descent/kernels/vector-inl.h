@@ -1,5 +1,6 @@
 // What the vector loops of this room share: loads and stores of fewer elements than a vector holds,
 // Min and Max with a known answer to NaN. Included once per target.
+#include <cstdint>
 #include <cstring>
 
 #include "hwy/highway.h"
@@ -36,6 +37,25 @@ HWY_INLINE void StoreSome(hn::Vec<D> v, D d, hn::TFromD<D>* p, std::size_t count
 #else
   hn::BlendedStore(v, hn::FirstN(d, count), d, p);
 #endif
+}
+
+// The same where most vectors are whole.
+template <class D>
+HWY_INLINE hn::Vec<D> LoadUpTo(D d, const hn::TFromD<D>* p, std::size_t count) {
+  return count == hn::Lanes(d) ? hn::LoadU(d, p) : LoadSome(d, p, count);
+}
+template <class D>
+HWY_INLINE void StoreUpTo(hn::Vec<D> v, D d, hn::TFromD<D>* p, std::size_t count) {
+  if (count == hn::Lanes(d)) return hn::StoreU(v, d, p);
+  StoreSome(v, d, p, count);
+}
+// f(begin, elements) for each vector of n elements.
+template <class T, class F>
+HWY_INLINE void ForEachVector(std::int64_t n, const F& f) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  std::int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) f(i, static_cast<std::size_t>(lanes));
+  if (i < n) f(i, static_cast<std::size_t>(n - i));
 }
 
 // Highway leaves open which operand Min and Max return when one is NaN. x86 returns the second;

@@ -159,6 +159,54 @@ struct InstanceNormOptions {
   bool affine = false;
 };
 Layer instance_norm(InstanceNormOptions options = {});  // each channel a group
+// ---- tokens: int64 [N, T] ----
+struct EmbeddingOptions {
+  std::int64_t vocabulary = 0, dim = 0;
+  Initializer init = normal(1);
+  std::optional<std::int64_t> padding_idx = {};  // a token whose row is zero and stays so
+};
+// Row of each token: [N, T] -> [N, T, dim]. weight [vocabulary, dim].
+Layer embedding(EmbeddingOptions options);
+
+// ---- transformers: [N, T, width] ----
+// Added to x, a number for each position and feature. A trained weight [context, width] ...
+struct PositionEmbeddingOptions {
+  std::int64_t context = 0;  // positions there are
+  Initializer init = normal(0.02);
+};
+Layer position_embedding(PositionEmbeddingOptions options);
+// ... or sin and cos of the position over 10000^(2 i / width): Vaswani et al. 2017.
+Layer sinusoidal_positions();
+
+// Parameters are named as in nanoGPT: c_attn [3 width, width] holds those of q, k and v one after
+// another (PyTorch's in_proj_weight), c_proj [width, width] is the output's.
+struct MultiHeadAttentionOptions {
+  std::int64_t heads = 1;  // divides the width
+  bool causal = false;     // a position sees itself and those before
+  bool bias = true;
+  double dropout = 0;                // of the output
+  bool rotary = false;               // rotary position embedding of q and k (nn/rotary.h)
+  Initializer init = {};             // of the weights; null: as PyTorch's linear layer, biases too
+  Initializer projection_init = {};  // of c_proj; null: `init`
+};
+// Self-attention. Where the scope has a mask of tokens, padding is not attended to.
+Layer multi_head_attention(MultiHeadAttentionOptions options);
+
+enum class NormKind { layer, rms };
+enum class MlpKind { gelu, swiglu };
+// Before attention and MLP (and a last norm after all blocks), as in GPT-2; or after each sum, as
+// in Vaswani et al. 2017.
+enum class NormPlace { pre, post };
+struct TransformerBlockOptions {
+  MultiHeadAttentionOptions attention;  // dropout, bias and initialisers are the block's
+  NormKind norm = NormKind::layer;
+  NormPlace place = NormPlace::pre;
+  MlpKind mlp = MlpKind::gelu;
+  double ratio = 4;  // hidden units of the MLP, in widths
+};
+// x + attn(ln_1(x)), then x + mlp(ln_2(x)). gelu: c_proj(gelu(c_fc(x))); swiglu:
+// c_proj(silu(c_gate(x)) c_fc(x)).
+Layer transformer_block(TransformerBlockOptions options);
 
 // ---- shape and noise ----
 Layer flatten();                   // [N, a, b, ...] -> [N, a b ...]

@@ -38,12 +38,6 @@ Value batch_input(Type batch) {
   return input(std::move(batch), "batch");
 }
 
-// Parameters and activations of a model on such a batch: integers (tokens) are looked up in
-// float32.
-DType dtype_for(const Type& batch) {
-  return is_floating(batch.dtype) ? batch.dtype : DType::float32;
-}
-
 class Sequential final : public Module {
  public:
   explicit Sequential(std::vector<Layer> layers) : layers_(std::move(layers)) {
@@ -142,6 +136,32 @@ void Scope::update_buffer(const std::string& name, Value value) {
   if (training_) updated_[full] = std::move(value);
 }
 
+void Scope::decode(Value position, std::int64_t context, std::map<std::string, Value> caches) {
+  position_ = std::move(position);
+  context_ = context;
+  kept_ = std::move(caches);
+}
+
+Value Scope::cache(const std::string& name, Shape shape) {
+  const auto full = joined(path_, name);
+  if (const auto found = kept_.find(full); found != kept_.end()) return found->second;
+  if (!describing_) throw Error(ErrorKind::internal, fmt::format("no cache \"{}\"", full));
+  const Type type{dtype_, std::move(shape), false};
+  caches_.push_back({full, type, zeros(), false, false});
+  return kept_[full] = input(type, full);
+}
+
+void Scope::update_cache(const std::string& name, Value value) {
+  const auto full = joined(path_, name);
+  const auto cache = kept_.find(full);
+  if (cache == kept_.end() || cache->second.type() != value.type()) {
+    throw Error(ErrorKind::internal,
+                fmt::format("update of \"{}\" with {}, which is no cache of that type", full,
+                            to_string(value.type())));
+  }
+  cache->second = std::move(value);
+}
+
 Value Scope::key() const {
   if (describing_) return input({DType::int64, {}, false}, "key");
   if (key_) return key_;
@@ -190,8 +210,8 @@ Layer sequential(std::vector<Layer> layers) {
   return std::make_shared<const Sequential>(std::move(layers));
 }
 
-std::vector<Variable> describe(const Layer& model, const Type& batch) {
-  Scope scope(dtype_for(batch));
+std::vector<Variable> describe(const Layer& model, const Type& batch, DType dtype) {
+  Scope scope(is_floating(batch.dtype) ? batch.dtype : dtype);
   const auto input = batch_input(batch);
   try {
     (*model)(scope, input);
@@ -215,7 +235,7 @@ Tree initialize(const std::vector<Variable>& variables, std::uint64_t key) {
 }
 
 std::vector<LayerRow> summarize(const Layer& model, const Type& batch) {
-  Scope scope(dtype_for(batch));
+  Scope scope(is_floating(batch.dtype) ? batch.dtype : DType::float32);
   scope.traced(*model, batch_input(batch));
   std::vector<LayerRow> rows;
   for (std::size_t i = 0; i < scope.rows_.size(); ++i) {

@@ -59,8 +59,24 @@ class Scope {
   bool describing() const { return describing_; }
   DType dtype() const { return dtype_; }  // of parameters and activations
   DType compute = DType::float32;         // of products: bfloat16 in mixed precision
+  // Which tokens [N, T] are none but padding: 0 there, else not 0. Null: none is.
+  Value mask;
   // Key for random operations of this step; an error when applying without one.
   Value key() const;
+
+  // Decoding token by token (nn/decode.h): the model is called with [N, 1] tokens, `position`
+  // (int64 scalar) counts those before, and caches have room for `context` of them. Without it
+  // null.
+  void decode(Value position, std::int64_t context, std::map<std::string, Value> caches = {});
+  bool decoding() const { return static_cast<bool>(position_); }
+  const Value& position() const { return position_; }
+  std::int64_t context() const { return context_; }
+  // What a module keeps from token to token, by a name of its own: zeros at first, then what it was
+  // updated with.
+  Value cache(const std::string& name, Shape shape);
+  void update_cache(const std::string& name, Value value);
+  const std::vector<Variable>& caches() const { return caches_; }     // asked for while describing
+  const std::map<std::string, Value>& kept() const { return kept_; }  // by full name, after updates
 
   const std::vector<Variable>& variables() const { return variables_; }
   // New values of the buffers that were updated, by full name.
@@ -81,7 +97,10 @@ class Scope {
   Value key_;
   std::string path_;  // of the module that is called: "encoder.0"
   std::map<std::string, Value> bound_, updated_;
-  std::vector<Variable> variables_;
+  std::vector<Variable> variables_, caches_;
+  Value position_;
+  std::int64_t context_ = 0;
+  std::map<std::string, Value> kept_;
   std::vector<LayerRow> rows_;  // one per call, outer before inner: what summarize() tells
 };
 
@@ -105,8 +124,9 @@ Value call(const Layer& module, Scope& scope, const std::string& name, const Val
 Layer sequential(std::vector<Layer> layers);
 
 // The variables of a model for inputs of `sample` (a batch of any number of rows; errors name the
-// layer whose shapes do not fit).
-std::vector<Variable> describe(const Layer& model, const Type& batch);
+// layer whose shapes do not fit). Parameters have the type of the batch; where it is of integers
+// (tokens), `dtype`.
+std::vector<Variable> describe(const Layer& model, const Type& batch, DType dtype = DType::float32);
 // Their initial values: each drawn from fold_in(key, hash of its name), so that adding a layer
 // changes no other layer's values.
 Tree initialize(const std::vector<Variable>& variables, std::uint64_t key);

@@ -2,6 +2,8 @@
 // type (cast() converts; plain C++ numbers take the type of the other operand). Errors name the
 // operation, the types and the module it was called in.
 #pragma once
+#include <optional>
+
 #include "descent/ir/value.h"
 
 namespace descent {
@@ -79,6 +81,10 @@ Value pad(const Value& x, int axis, std::int64_t before, std::int64_t after,
 // of torch.nn.functional.pad).
 enum class PadMode { zeros, reflect, replicate, circular };
 Value pad(const Value& x, int axis, std::int64_t before, std::int64_t after, PadMode mode);
+// `count` extents of an axis from `start` on, an int64 scalar known when the plan runs; and x with
+// those replaced by `part` (in x's own memory where nobody else reads it).
+Value dynamic_slice(const Value& x, int axis, const Value& start, std::int64_t count);
+Value dynamic_update(const Value& x, const Value& part, int axis, const Value& start);
 Value concat(const Values& parts, int axis = 0);
 Value stack(const Values& parts);  // along a new first axis
 Value expand_dims(const Value& x, int axis);
@@ -95,6 +101,29 @@ Value iota(std::int64_t n, DType dtype = DType::int64);
 // a [..., m, k] and b [..., k, n] to [..., m, n]; leading extents equal or absent on one side.
 // bfloat16 operands give `out` (float32 by default).
 Value matmul(const Value& a, const Value& b, bool transpose_a = false, bool transpose_b = false);
+
+// ---- normalisation over the last `axes` axes, with the shape of which weight and bias are (null:
+// none) ----
+struct NormOptions {
+  int axes = 1;
+  double eps = 1e-5;
+};
+Value layer_norm(const Value& x, const Value& weight = {}, const Value& bias = {},
+                 const NormOptions& options = {});  // to mean 0 and variance 1
+Value rms_norm(const Value& x, const Value& weight = {},
+               const NormOptions& options = {});  // to mean square 1
+
+// ---- attention: softmax(scale q k^T) v, without holding the scores (kernels/attention.h) ----
+struct AttentionOptions {
+  bool causal = false;  // query i of Q sees keys up to i + K - Q of K: aligned at the end
+  std::optional<double> scale = {};  // none: 1 / sqrt(D)
+  Value key_mask = {};               // [N, K], not 0: the key is seen; null: all are
+};
+// q [N, H, Q, D], k and v [N, H, K, D] to [N, H, Q, D]. bfloat16 operands give float32.
+Value attention(const Value& q, const Value& k, const Value& v,
+                const AttentionOptions& options = {});
+// q, k and v as a fused projection gives them: [N, T, 3, H, D] to [N, T, H D].
+Value packed_attention(const Value& qkv, const AttentionOptions& options = {});
 
 // ---- images, NCHW ----
 struct Conv2dOptions {

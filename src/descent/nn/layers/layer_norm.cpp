@@ -24,17 +24,12 @@ class LayerNorm final : public Module {
       throw Error(ErrorKind::usage, fmt::format("layer_norm over the last {} axes cannot take {}",
                                                 o_.axes, to_string(x.type())));
     }
-    std::vector<int> axes;
     Shape unit;
-    for (int axis = -o_.axes; axis < 0; ++axis) {
-      axes.push_back(axis);
-      unit.push_back(x.shape()[axis]);
-    }
-    const Value centred = x - mean(x, axes, true);
-    Value y = centred * rsqrt(mean(square(centred), axes, true) + o_.eps);
-    if (!o_.affine) return y;
-    y = y * scope.parameter("weight", unit, ones(), false);
-    return o_.bias ? y + scope.parameter("bias", unit, zeros(), false) : y;
+    for (int axis = -o_.axes; axis < 0; ++axis) unit.push_back(x.shape()[axis]);
+    Value weight, bias;
+    if (o_.affine) weight = scope.parameter("weight", unit, ones(), false);
+    if (o_.affine && o_.bias) bias = scope.parameter("bias", unit, zeros(), false);
+    return descent::layer_norm(x, weight, bias, {o_.axes, o_.eps});
   }
 
   std::string describe() const override {

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "descent/nn/layers.h"
+#include "descent/nn/product.h"
 #include "descent/nn/registry.h"
-#include "descent/ops/ops.h"
 
 namespace descent::nn {
 namespace {
@@ -35,12 +35,6 @@ class Linear final : public Module {
   }
 
  private:
-  // In mixed precision the operands are rounded; the product accumulates in and gives float32.
-  static Value product(const Scope& scope, const Value& x, const Value& weight) {
-    if (scope.compute != DType::bfloat16) return matmul(x, weight, false, true);
-    return matmul(cast(x, DType::bfloat16), cast(weight, DType::bfloat16), false, true);
-  }
-
   Initializer bias_init(std::int64_t inputs) const {
     if (options_.bias_init) return options_.bias_init;
     return uniform(1 / std::sqrt(static_cast<double>(inputs)));

@@ -26,16 +26,13 @@ class RmsNorm final : public Module {
       throw Error(ErrorKind::usage, fmt::format("rms_norm over the last {} axes cannot take {}",
                                                 o_.axes, to_string(x.type())));
     }
-    std::vector<int> axes;
     Shape unit;
-    for (int axis = -o_.axes; axis < 0; ++axis) {
-      axes.push_back(axis);
-      unit.push_back(x.shape()[axis]);
-    }
+    for (int axis = -o_.axes; axis < 0; ++axis) unit.push_back(x.shape()[axis]);
     const double machine = x.dtype() == DType::float64 ? std::numeric_limits<double>::epsilon()
                                                        : std::numeric_limits<float>::epsilon();
-    const Value y = x * rsqrt(mean(square(x), axes, true) + o_.eps.value_or(machine));
-    return o_.affine ? y * scope.parameter("weight", unit, ones(), false) : y;
+    Value weight;
+    if (o_.affine) weight = scope.parameter("weight", unit, ones(), false);
+    return descent::rms_norm(x, weight, {o_.axes, o_.eps.value_or(machine)});
   }
 
   std::string describe() const override {

@@ -1,0 +1,121 @@
+// The inner loops of our own products: blocks of c in registers, whatever the product is part of.
+// Included once per target.
+#include <algorithm>
+#include <cstdint>
+
+#include "descent/kernels/vector-inl.h"
+#include "hwy/highway.h"
+
+#if defined(DESCENT_GEMM_BLOCK_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef DESCENT_GEMM_BLOCK_INL_H
+#undef DESCENT_GEMM_BLOCK_INL_H
+#else
+#define DESCENT_GEMM_BLOCK_INL_H
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace descent::kernels::HWY_NAMESPACE {
+
+// A block of c in registers: 6 rows of 2 vectors leave room for b and a in 16 registers and hide
+// the latency of multiply-add.
+constexpr int kRows = 6, kVectors = 2;
+
+// Element (i, j) at data[i * row + j * column].
+template <class T>
+struct View {
+  const T* data;
+  std::int64_t row, column;
+};
+
+// c[Rows, cols] (=, or += if Accumulate) a[Rows, k] b[k, cols]. The last vector has `last` elements,
+// if Whole all of its lanes: a branch inside the loop would cost a tenth.
+template <bool Accumulate, bool Whole, int Rows, int Vectors, class T>
+HWY_INLINE void Block(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
+                      std::int64_t k, std::size_t last) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const std::size_t lanes = hn::Lanes(d);
+  const auto load = [&](const T* p, int v) {
+    return Whole || v + 1 < Vectors ? hn::LoadU(d, p + v * lanes)
+                                    : LoadSome(d, p + v * lanes, last);
+  };
+  V sum[Rows][Vectors];
+#pragma GCC unroll 8
+  for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) {
+      sum[i][v] = Accumulate ? load(c + i * c_row, v) : hn::Zero(d);
+    }
+  }
+  for (std::int64_t l = 0; l < k; ++l) {
+    V row[Vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) row[v] = load(b + l * b_row, v);
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i) {
+      const V x = hn::Set(d, a.data[i * a.row + l * a.column]);
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) sum[i][v] = hn::MulAdd(x, row[v], sum[i][v]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) {
+      T* p = c + i * c_row + static_cast<std::int64_t>(v * lanes);
+      if (Whole || v + 1 < Vectors) {
+        hn::StoreU(sum[i][v], d, p);
+      } else {
+        StoreSome(sum[i][v], d, p, last);
+      }
+    }
+  }
+}
+
+// The same for m rows, in blocks of kRows and a rest.
+template <bool Accumulate, bool Whole, int Vectors, class T>
+HWY_NOINLINE void Rows(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
+                       std::int64_t m, std::int64_t k, std::size_t last) {
+  for (; m >= kRows; m -= kRows, a.data += kRows * a.row, c += kRows * c_row) {
+    Block<Accumulate, Whole, kRows, Vectors>(a, b, b_row, c, c_row, k, last);
+  }
+  if (m >= 4) {
+    Block<Accumulate, Whole, 4, Vectors>(a, b, b_row, c, c_row, k, last);
+    m -= 4, a.data += 4 * a.row, c += 4 * c_row;
+  }
+  if (m >= 2) {
+    Block<Accumulate, Whole, 2, Vectors>(a, b, b_row, c, c_row, k, last);
+    m -= 2, a.data += 2 * a.row, c += 2 * c_row;
+  }
+  if (m == 1) Block<Accumulate, Whole, 1, Vectors>(a, b, b_row, c, c_row, k, last);
+}
+template <bool Accumulate, int Vectors, class T>
+HWY_INLINE void Column(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
+                       std::int64_t m, std::int64_t k, std::size_t last) {
+  if (last == hn::Lanes(hn::ScalableTag<T>())) {
+    Rows<Accumulate, true, Vectors>(a, b, b_row, c, c_row, m, k, last);
+  } else {
+    Rows<Accumulate, false, Vectors>(a, b, b_row, c, c_row, m, k, last);
+  }
+}
+
+// c[m, n] (=, or += if Accumulate) a[m, k] b[k, n], b and c in rows of b_row and c_row. Each
+// element is summed in order of k.
+template <bool Accumulate, class T>
+HWY_INLINE void Product(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
+                        std::int64_t m, std::int64_t k, std::int64_t n) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  std::int64_t j = 0;
+  for (; n - j > lanes; j += kVectors * lanes) {
+    const auto last = static_cast<std::size_t>(std::min(lanes, n - j - lanes));
+    Column<Accumulate, kVectors>(a, b + j, b_row, c + j, c_row, m, k, last);
+  }
+  if (j < n) {
+    Column<Accumulate, 1>(a, b + j, b_row, c + j, c_row, m, k, static_cast<std::size_t>(n - j));
+  }
+}
+
+}  // namespace descent::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
