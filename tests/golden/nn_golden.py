@@ -9,6 +9,7 @@ input and parameters, and buffers after a training step; a loss's case its value
 for the prediction. Names are those of the rows in tests/nn/layer_rows.h and loss_rows.h.
 """
 import json
+import math
 import pathlib
 
 import torch
@@ -70,7 +71,14 @@ class GlobalAverage(nn.Module):
         return nn.AdaptiveAvgPool2d(1)(x).flatten(1)
 
 
-# name: (module, input shape, training)
+class PaddedEmbedding(nn.Embedding):
+    """Whatever its row holds, the padding token gives zeros, as it does in a model from PyTorch."""
+
+    def forward(self, tokens):
+        return super().forward(tokens) * (tokens != self.padding_idx).unsqueeze(-1)
+
+
+# name: (module, input shape, training), and of tokens their number
 LAYERS = {
     "linear": (nn.Linear(5, 3), [4, 5], True),
     "linear_no_bias": (nn.Linear(5, 3, bias=False), [4, 5], True),
@@ -93,6 +101,8 @@ LAYERS = {
     "layer_norm": (nn.LayerNorm(6), [4, 6], True),
     "layer_norm_images": (nn.LayerNorm([2, 3, 2]), [4, 2, 3, 2], True),
     "layer_norm_not_affine": (nn.LayerNorm(6, 1e-2, elementwise_affine=False), [4, 6], True),
+    "embedding": (nn.Embedding(5, 3), [4, 6], True, 5),
+    "embedding_padding": (PaddedEmbedding(5, 3, 2), [4, 6], True, 5),
     "dropout_evaluation": (nn.Dropout(0.4), [4, 6], False),
     "flatten": (nn.Flatten(), [4, 2, 3], True),
     "relu": (nn.ReLU(), [4, 7], True),
@@ -112,7 +122,7 @@ LAYERS = {
 }
 
 
-def layer_case(module, shape, training):
+def layer_case(module, shape, training, vocabulary=0):
     module.train(training)
     with torch.no_grad():
         for name, parameter in module.named_parameters():
@@ -121,10 +131,15 @@ def layer_case(module, shape, training):
             if not training and buffer.is_floating_point():
                 value = numbers(buffer.shape, seed_of(name))
                 buffer.copy_(value.abs() + 0.5 if name == "running_var" else value)
-    x = numbers(shape, seed_of("input")).requires_grad_()
+    if vocabulary:
+        x = labels(math.prod(shape), vocabulary, seed_of("input")).reshape(shape)
+    else:
+        x = numbers(shape, seed_of("input")).requires_grad_()
     y = module(x)
     (numbers(y.shape, seed_of("cotangent")) * y).sum().backward()
-    case = {"output": stored(y), "gradients": {"input": stored(x.grad)}, "buffers": {}}
+    case = {"output": stored(y), "gradients": {}, "buffers": {}}
+    if not vocabulary:
+        case["gradients"]["input"] = stored(x.grad)
     for name, parameter in module.named_parameters():
         case["gradients"][name] = stored(parameter.grad)
     for name, buffer in module.named_buffers():

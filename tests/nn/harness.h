@@ -42,11 +42,14 @@ inline Array numbers(const Shape& shape, const std::string& name, DType dtype = 
   return array;
 }
 
-inline Array labels(std::int64_t rows, std::int64_t classes, const std::string& name) {
-  Array array(DType::int64, {rows});
+inline Array tokens(const Shape& shape, std::int64_t classes, const std::string& name) {
+  Array array(DType::int64, shape);
   Generator generator(seed_of(name));
-  for (auto& label : array.as<std::int64_t>()) label = generator.next() % classes;
+  for (auto& token : array.as<std::int64_t>()) token = generator.next() % classes;
   return array;
+}
+inline Array labels(std::int64_t rows, std::int64_t classes, const std::string& name) {
+  return tokens({rows}, classes, name);
 }
 
 template <class F>

@@ -12,8 +12,9 @@ struct LayerCase {
   Options options;
   Shape input;
   bool training = true;
-  bool by_mode = false;  // training and evaluation differ
-  bool golden = true;    // false: random, no other implementation draws the same
+  bool by_mode = false;         // training and evaluation differ
+  bool golden = true;           // false: random, no other implementation draws the same
+  std::int64_t vocabulary = 0;  // the input is tokens below it; 0: numbers
 };
 inline void PrintTo(const LayerCase& c, std::ostream* out) { *out << c.name; }
 
@@ -79,6 +80,16 @@ inline std::vector<LayerCase> layer_cases() {
        .input = {4, 6},
        .training = false,
        .by_mode = true},
+      {.name = "embedding",
+       .layer = "embedding",
+       .options = with({{"vocabulary", 5}, {"dim", 3}}),
+       .input = {4, 6},
+       .vocabulary = 5},
+      {.name = "embedding_padding",
+       .layer = "embedding",
+       .options = with({{"vocabulary", 5}, {"dim", 3}, {"padding_idx", 2}}),
+       .input = {4, 6},
+       .vocabulary = 5},
       {"flatten", "flatten", {}, {4, 2, 3}},
       {"relu", "relu", {}, {4, 7}},
       {"leaky_relu", "leaky_relu", {}, {4, 7}},

@@ -17,9 +17,14 @@ class Bound {
   Bound(const LayerCase& c, DType dtype, int shards) : case_(c), dtype_(dtype), shards_(shards) {
     const auto& entry = layers().at(c.layer);
     layer_ = entry.make(resolve(entry.options, c.options, c.name));
-    names_ = {"input"};
-    arguments_ = {numbers(c.input, "input", dtype)};
-    for (const auto& v : descent::nn::describe(layer_, {dtype, c.input, true})) {
+    if (c.vocabulary > 0) {
+      tokens_ = tokens(c.input, c.vocabulary, "input");
+    } else {
+      names_ = {"input"};
+      arguments_ = {numbers(c.input, "input", dtype)};
+    }
+    const auto type = c.vocabulary > 0 ? DType::int64 : dtype;
+    for (const auto& v : descent::nn::describe(layer_, {type, c.input, true}, dtype)) {
       if (v.trained) {
         names_.push_back(v.name);
         arguments_.push_back(numbers(v.type.shape, v.name, dtype));
@@ -33,9 +38,10 @@ class Bound {
   Value output(ValueSpan arguments, std::map<std::string, Value>* updated = nullptr) const {
     std::map<std::string, Value> bound;
     for (const auto& [name, array] : buffers_) bound[name] = leaf(array, false, 1);
-    for (std::size_t i = 1; i < names_.size(); ++i) bound[names_[i]] = arguments[i];
+    const bool of_tokens = case_.vocabulary > 0;
+    for (std::size_t i = of_tokens ? 0 : 1; i < names_.size(); ++i) bound[names_[i]] = arguments[i];
     Scope scope(std::move(bound), case_.training, scalar(17, DType::int64), dtype_);
-    const Value y = (*layer_)(scope, arguments[0]);
+    const Value y = (*layer_)(scope, of_tokens ? leaf(tokens_, true, shards_) : arguments[0]);
     if (updated != nullptr) *updated = scope.updated();
     return y;
   }
@@ -44,7 +50,7 @@ class Bound {
   Function function(bool curved) const {
     Function f{.shards = shards_, .names = names_, .arguments = arguments_};
     f.batch.assign(names_.size(), false);
-    f.batch[0] = true;
+    if (case_.vocabulary == 0) f.batch[0] = true;
     f.objective = [*this, curved](ValueSpan arguments) {
       const Value y = output(arguments);
       Shape all = y.shape();
@@ -86,7 +92,8 @@ class Bound {
   DType dtype_;
   int shards_;
   Layer layer_;
-  std::vector<std::string> names_;
+  Array tokens_;                    // the input, where it is no argument to differentiate by
+  std::vector<std::string> names_;  // of the arguments: input and parameters
   std::vector<Array> arguments_;
   std::map<std::string, Array> buffers_;
 };

@@ -89,6 +89,15 @@ struct LayerNormOptions {
 };
 Layer layer_norm(LayerNormOptions options = {});
 
+// ---- tokens: int64 [N, T] ----
+struct EmbeddingOptions {
+  std::int64_t vocabulary = 0, dim = 0;
+  Initializer init = normal(1);
+  std::optional<std::int64_t> padding_idx = {};  // a token whose row is zero and stays so
+};
+// Row of each token: [N, T] -> [N, T, dim]. weight [vocabulary, dim].
+Layer embedding(EmbeddingOptions options);
+
 // ---- shape and noise ----
 Layer flatten();                   // [N, a, b, ...] -> [N, a b ...]
 Layer dropout(double rate = 0.5);  // while training: zero with this probability, else / (1 - rate)

@@ -38,12 +38,6 @@ Value batch_input(Type batch) {
   return input(std::move(batch), "batch");
 }
 
-// Parameters and activations of a model on such a batch: integers (tokens) are looked up in
-// float32.
-DType dtype_for(const Type& batch) {
-  return is_floating(batch.dtype) ? batch.dtype : DType::float32;
-}
-
 class Sequential final : public Module {
  public:
   explicit Sequential(std::vector<Layer> layers) : layers_(std::move(layers)) {
@@ -190,8 +184,8 @@ Layer sequential(std::vector<Layer> layers) {
   return std::make_shared<const Sequential>(std::move(layers));
 }
 
-std::vector<Variable> describe(const Layer& model, const Type& batch) {
-  Scope scope(dtype_for(batch));
+std::vector<Variable> describe(const Layer& model, const Type& batch, DType dtype) {
+  Scope scope(is_floating(batch.dtype) ? batch.dtype : dtype);
   const auto input = batch_input(batch);
   try {
     (*model)(scope, input);
@@ -215,7 +209,7 @@ Tree initialize(const std::vector<Variable>& variables, std::uint64_t key) {
 }
 
 std::vector<LayerRow> summarize(const Layer& model, const Type& batch) {
-  Scope scope(dtype_for(batch));
+  Scope scope(is_floating(batch.dtype) ? batch.dtype : DType::float32);
   scope.traced(*model, batch_input(batch));
   std::vector<LayerRow> rows;
   for (std::size_t i = 0; i < scope.rows_.size(); ++i) {

@@ -105,8 +105,9 @@ Value call(const Layer& module, Scope& scope, const std::string& name, const Val
 Layer sequential(std::vector<Layer> layers);
 
 // The variables of a model for inputs of `sample` (a batch of any number of rows; errors name the
-// layer whose shapes do not fit).
-std::vector<Variable> describe(const Layer& model, const Type& batch);
+// layer whose shapes do not fit). Parameters have the type of the batch; where it is of integers
+// (tokens), `dtype`.
+std::vector<Variable> describe(const Layer& model, const Type& batch, DType dtype = DType::float32);
 // Their initial values: each drawn from fold_in(key, hash of its name), so that adding a layer
 // changes no other layer's values.
 Tree initialize(const std::vector<Variable>& variables, std::uint64_t key);

@@ -17,6 +17,9 @@ const LossRegistry& losses();
 struct Problem {
   Shape sample;              // of one row of features: [13], [1, 28, 28]
   std::int64_t outputs = 1;  // classes, or targets of a regression
+  // Rows of tokens, int64 in 0 .. vocabulary - 1; 0: rows are numbers. A language model's outputs
+  // are its vocabulary.
+  std::int64_t vocabulary = 0;
 };
 using PresetRegistry = Registry<Layer(const Options&, const Problem&)>;
 const PresetRegistry& presets();

@@ -10,13 +10,15 @@
 namespace descent {
 namespace {
 
-void check_range(const std::int64_t* index, std::int64_t n, std::int64_t limit, const char* what) {
+void check_range(
+    const std::int64_t* index, std::int64_t n, std::int64_t limit, const char* what,
+    const char* remedy = "class labels count from 0, and must be fewer than the model's outputs") {
   for (std::int64_t i = 0; i < n; ++i) {
     if (index[i] >= 0 && index[i] < limit) continue;
     throw Error(
         ErrorKind::data,
         fmt::format("{}: index {} at position {} is not in 0..{}", what, index[i], i, limit - 1),
-        "", "class labels count from 0, and must be fewer than the model's outputs");
+        "", remedy);
   }
 }
 
@@ -42,7 +44,9 @@ struct GatherOp final : OpBase<GatherOp> {
     return whole([table = b.in[0], index = reinterpret_cast<const std::int64_t*>(b.in[1]),
                   o = b.out[0], n = b.in_types[1].shape.size(), rows = b.in_types[0].shape[0],
                   row = row_size(b.in_types[0].shape), t = b.out_types[0].dtype] {
-      check_range(index, n, rows, "gather");
+      check_range(index, n, rows, "gather",
+                  "indices count from 0, and must be fewer than the rows of the table (tokens: "
+                  "than the vocabulary)");
       kernels::gather_rows(table, index, o, n, row, t);
     });
   }
