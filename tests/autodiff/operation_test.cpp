@@ -178,6 +178,16 @@ std::vector<Row> rows() {
          return square(concat({x[0], x[1]}, 1)) * x[2];
        }),
        {{2, 3}, {2, 2}, {2, 5}}},
+      {"dynamic_slice",
+       one([](ValueSpan x) {
+         return square(dynamic_slice(x[0], 1, scalar(2, DType::int64), 3));
+       }),
+       {{2, 6, 3}}},
+      {"dynamic_update",
+       one([](ValueSpan x) {
+         return square(dynamic_update(x[0], x[1], 1, scalar(2, DType::int64)));
+       }),
+       {{2, 6, 3}, {2, 3, 3}}},
       {"stack",
        one([](ValueSpan x) {
          return square(stack({x[0], x[1], x[0]}));

@@ -136,6 +136,32 @@ void Scope::update_buffer(const std::string& name, Value value) {
   if (training_) updated_[full] = std::move(value);
 }
 
+void Scope::decode(Value position, std::int64_t context, std::map<std::string, Value> caches) {
+  position_ = std::move(position);
+  context_ = context;
+  kept_ = std::move(caches);
+}
+
+Value Scope::cache(const std::string& name, Shape shape) {
+  const auto full = joined(path_, name);
+  if (const auto found = kept_.find(full); found != kept_.end()) return found->second;
+  if (!describing_) throw Error(ErrorKind::internal, fmt::format("no cache \"{}\"", full));
+  const Type type{dtype_, std::move(shape), false};
+  caches_.push_back({full, type, zeros(), false, false});
+  return kept_[full] = input(type, full);
+}
+
+void Scope::update_cache(const std::string& name, Value value) {
+  const auto full = joined(path_, name);
+  const auto cache = kept_.find(full);
+  if (cache == kept_.end() || cache->second.type() != value.type()) {
+    throw Error(ErrorKind::internal,
+                fmt::format("update of \"{}\" with {}, which is no cache of that type", full,
+                            to_string(value.type())));
+  }
+  cache->second = std::move(value);
+}
+
 Value Scope::key() const {
   if (describing_) return input({DType::int64, {}, false}, "key");
   if (key_) return key_;

@@ -62,6 +62,20 @@ class Scope {
   // Key for random operations of this step; an error when applying without one.
   Value key() const;
 
+  // Decoding token by token (nn/decode.h): the model is called with [N, 1] tokens, `position`
+  // (int64 scalar) counts those before, and caches have room for `context` of them. Without it
+  // null.
+  void decode(Value position, std::int64_t context, std::map<std::string, Value> caches = {});
+  bool decoding() const { return static_cast<bool>(position_); }
+  const Value& position() const { return position_; }
+  std::int64_t context() const { return context_; }
+  // What a module keeps from token to token, by a name of its own: zeros at first, then what it was
+  // updated with.
+  Value cache(const std::string& name, Shape shape);
+  void update_cache(const std::string& name, Value value);
+  const std::vector<Variable>& caches() const { return caches_; }     // asked for while describing
+  const std::map<std::string, Value>& kept() const { return kept_; }  // by full name, after updates
+
   const std::vector<Variable>& variables() const { return variables_; }
   // New values of the buffers that were updated, by full name.
   const std::map<std::string, Value>& updated() const { return updated_; }
@@ -81,7 +95,10 @@ class Scope {
   Value key_;
   std::string path_;  // of the module that is called: "encoder.0"
   std::map<std::string, Value> bound_, updated_;
-  std::vector<Variable> variables_;
+  std::vector<Variable> variables_, caches_;
+  Value position_;
+  std::int64_t context_ = 0;
+  std::map<std::string, Value> kept_;
   std::vector<LayerRow> rows_;  // one per call, outer before inner: what summarize() tells
 };
 

@@ -75,6 +75,10 @@ Value broadcast_to(const Value& x, const Shape& shape);
 Value slice(const Value& x, int axis, std::int64_t begin, std::int64_t end, std::int64_t step = 1);
 Value pad(const Value& x, int axis, std::int64_t before, std::int64_t after,
           std::int64_t step = 1);  // zeros; transpose of slice
+// `count` extents of an axis from `start` on, an int64 scalar known when the plan runs; and x with
+// those replaced by `part` (in x's own memory where nobody else reads it).
+Value dynamic_slice(const Value& x, int axis, const Value& start, std::int64_t count);
+Value dynamic_update(const Value& x, const Value& part, int axis, const Value& start);
 Value concat(const Values& parts, int axis = 0);
 Value stack(const Values& parts);  // along a new first axis
 Value expand_dims(const Value& x, int axis);
