@@ -27,7 +27,8 @@ TEST(Targets, EveryTargetPassesTheKernelTests) {
   if (restricted) return;
   const std::string tests =
       "EltwiseFloat*:EltwiseInteger*:Eltwise.*:Cast*:Reduce*:Random*:Strided*:"
-      "TileProgram.Every*:TileProgram.Adam*:Matmul.EachMethod*:Matmul.NaN*:Targets."
+      "TileProgram.Every*:TileProgram.Adam*:Matmul.EachMethod*:Matmul.NaN*:PackedProduct*:"
+      "*RecurrentKernel*:Targets."
       "IsTheOneAskedFor";
   for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
     const std::string command = std::string(kVariable) + "=" + std::to_string(target) + " /proc/" +
