@@ -16,6 +16,10 @@ struct PresetCase {
   Problem problem;
   std::int64_t parameters;  // counted by hand
   std::string layers;       // their kinds
+  bool sequence = false;    // outputs for every step
+  Shape output() const {
+    return sequence ? Shape{problem.sample[0], problem.outputs} : Shape{problem.outputs};
+  }
 };
 void PrintTo(const PresetCase& c, std::ostream* out) { *out << c.name; }
 
@@ -78,6 +82,38 @@ const std::vector<PresetCase>& preset_cases() {
        {kImage, 10},
        61706,
        "conv2d relu max_pool2d conv2d relu max_pool2d flatten linear relu linear relu linear"},
+      // Of a layer: gates times units, times inputs, units and two biases.
+      {"char_rnn",
+       "char_rnn",
+       with({{"embedding", 3}, {"units", 4}}),
+       {.sample = {5}, .outputs = 7, .vocabulary = 7},
+       7 * 3 + 4 * 4 * (3 + 4 + 2) + 4 * 4 * (4 + 4 + 2) + (4 * 7 + 7),
+       "embedding lstm linear",
+       true},
+      {"char_rnn_tied",
+       "char_rnn",
+       with({{"cell", "gru"},
+             {"embedding", 4},
+             {"units", 4},
+             {"layers", 1},
+             {"tied", true},
+             {"dropout", 0.1},
+             {"padding", 0},
+             {"truncate", 2}}),
+       {.sample = {5}, .outputs = 7, .vocabulary = 7},
+       7 * 4 + 3 * 4 * (4 + 4 + 2) + 7,
+       "char_rnn embedding gru dropout",
+       true},
+      {"char_rnn_of_numbers",
+       "char_rnn",
+       with({{"cell", "rnn"},
+             {"units", 4},
+             {"layers", 1},
+             {"bidirectional", true},
+             {"return", "last"}}),
+       {.sample = {5, 2}, .outputs = 3},
+       2 * 4 * (2 + 4 + 2) + (8 * 3 + 3),
+       "rnn linear"},
   };
   return rows;
 }
@@ -94,10 +130,16 @@ class PresetTest : public testing::TestWithParam<PresetCase> {
     for (const auto extent : GetParam().problem.sample) shape.push_back(extent);
     return shape;
   }
+  bool of_tokens() const { return GetParam().problem.vocabulary > 0; }
+  Type batch_type(DType dtype) const { return {of_tokens() ? DType::int64 : dtype, batch(), true}; }
+  Array input() const {
+    return of_tokens() ? tokens(batch(), GetParam().problem.vocabulary, "input")
+                       : numbers(batch(), "input");
+  }
 };
 
 TEST_P(PresetTest, HasItsLayersOutputsAndParameters) {
-  const auto rows = summarize(model(), {DType::float32, batch(), true});
+  const auto rows = summarize(model(), batch_type(DType::float32));
   std::int64_t parameters = 0;
   std::string kinds;
   for (const auto& row : rows) {
@@ -106,18 +148,22 @@ TEST_P(PresetTest, HasItsLayersOutputsAndParameters) {
   }
   EXPECT_EQ(kinds, GetParam().layers);
   EXPECT_EQ(parameters, GetParam().parameters);
-  EXPECT_EQ(rows.back().output, Shape{GetParam().problem.outputs});
+  // A model that has parameters of its own has a row, the first.
+  const auto& outermost = rows.front().name.empty() ? rows.front() : rows.back();
+  EXPECT_EQ(outermost.output, GetParam().output());
 }
 
 // A step against the gradient of a loss lowers it, and no parameter is left without a gradient (of
 // more than rounding: a bias before batch normalisation would have 1e-17).
 TEST_P(PresetTest, EveryParameterLearns) {
   const auto net = model();
-  const auto variables = descent::nn::describe(net, {DType::float64, batch(), true});
+  const auto variables = descent::nn::describe(net, batch_type(DType::float64), DType::float64);
   const auto tree = initialize(variables, 3);
   const EagerScope eager({.shards = 2});
-  const Value x = leaf(numbers(batch(), "input"), true, 2);
-  const Value y = leaf(labels(kRows, GetParam().problem.outputs, "target"), true, 2);
+  const Value x = leaf(input(), true, 2);
+  const auto outputs = GetParam().problem.outputs;
+  const auto predictions = kRows * GetParam().output().size() / outputs;
+  const Value y = leaf(labels(predictions, outputs, "target"), true, 2);
 
   Values parameters;
   for (std::size_t i = 0; i < tree.size(); ++i) {
@@ -130,7 +176,7 @@ TEST_P(PresetTest, EveryParameterLearns) {
       bound[tree[i].first] = variables[i].trained ? values[next++] : leaf(tree[i].second, false, 2);
     }
     Scope scope(std::move(bound), true, scalar(1, DType::int64), DType::float64);
-    return cross_entropy()((*net)(scope, x), y);
+    return cross_entropy()(reshape((*net)(scope, x), {-1, outputs}), y);
   };
   const auto both = value_and_grad(loss)(parameters);
   Values after;
@@ -157,6 +203,7 @@ TEST(PresetTable, RefusesWhatDoesNotFit) {
   };
   EXPECT_THROW(made("cnn", kRow), Error);
   EXPECT_THROW(made("lenet", kSmall), Error);
+  EXPECT_THROW(made("char_rnn", kRow), Error);
   EXPECT_THROW(presets().at("mpl"), Error);
 }
 

@@ -59,6 +59,8 @@ class Scope {
   bool describing() const { return describing_; }
   DType dtype() const { return dtype_; }  // of parameters and activations
   DType compute = DType::float32;         // of products: bfloat16 in mixed precision
+  // Which tokens [N, T] are none but padding: 0 there, else not 0. Null: none is.
+  Value mask;
   // Key for random operations of this step; an error when applying without one.
   Value key() const;
 
