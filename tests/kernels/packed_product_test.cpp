@@ -35,7 +35,9 @@ void check(const PackedShape& s, bool library, double tolerance) {
   bound.pack(b.data());
   const long before = allocations();
   bound.run(a.data());
-  if (!library) EXPECT_EQ(allocations(), before);
+  if (!library) {
+    EXPECT_EQ(allocations(), before);
+  }
   const bool round = s.operands == DType::bfloat16;
   for (std::int64_t i = 0; i < s.m; ++i) {
     for (std::int64_t j = 0; j < s.n; ++j) {
