@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/nn/layers.json and losses.json: what PyTorch computes, in float64.
+"""Writes tests/golden/nn/layers.json, losses.json and recurrent.json: what PyTorch computes, in float64.
 
     python3 tests/golden/nn_golden.py            (made with PyTorch 2.13, CPU)
 
@@ -207,6 +207,20 @@ class SwigluBlock(nn.Module):
         return x + self.mlp.c_proj(F.silu(self.mlp.c_gate(h)) * self.mlp.c_fc(h))
 
 
+def recurrent(kind, *sizes, last=False, **options):
+    """nn.LSTM and its kin that give their outputs, or their last state, alone."""
+
+    class Outputs(kind):
+        def forward(self, x):
+            y, state = super().forward(x)
+            h = state[0] if kind is nn.LSTM else state
+            if not last:
+                return y
+            return torch.cat([h[-2], h[-1]], 1) if self.bidirectional else h[-1]
+
+    return Outputs(*sizes, batch_first=True, **options)
+
+
 # name: (module, input shape, training), of tokens their number (0: numbers), and what numbers are
 # multiplied by
 LAYERS = {
@@ -301,6 +315,16 @@ LAYERS = {
     "softplus": (nn.Softplus(), [4, 7], True),
     "softplus_sharp": (nn.Softplus(3.0), [4, 7], True),
     "identity": (nn.Identity(), [4, 7], True),
+    "rnn": (recurrent(nn.RNN, 2, 3), [4, 3, 2], True),
+    "rnn_relu": (recurrent(nn.RNN, 2, 3, nonlinearity="relu", bias=False), [4, 3, 2], True),
+    "rnn_bidirectional": (recurrent(nn.RNN, 2, 3, bidirectional=True), [4, 3, 2], True),
+    "lstm": (recurrent(nn.LSTM, 2, 3), [4, 3, 2], True),
+    "lstm_stacked": (
+        recurrent(nn.LSTM, 2, 3, num_layers=2, bidirectional=True), [4, 3, 2], True),
+    "lstm_last": (recurrent(nn.LSTM, 2, 3, bias=False, last=True), [4, 3, 2], True),
+    "gru": (recurrent(nn.GRU, 2, 3), [4, 3, 2], True),
+    "gru_stacked_last": (
+        recurrent(nn.GRU, 2, 3, num_layers=2, bidirectional=True, last=True), [4, 3, 2], True),
 }
 
 
@@ -422,5 +446,57 @@ def write(name, cases):
     (folder / name).write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
+def packed_case(kind, lengths):
+    """Rows of several lengths through two layers in both directions, as packed sequences."""
+    module = kind(2, 3, num_layers=2, batch_first=True, bidirectional=True)
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            parameter.copy_(numbers(parameter.shape, seed_of(name)))
+    x = numbers([len(lengths), max(lengths), 2], seed_of("input")).requires_grad_()
+    packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    y, state = module(packed)
+    y = nn.utils.rnn.pad_packed_sequence(y, batch_first=True)[0]
+    h = state[0] if kind is nn.LSTM else state
+    last = torch.cat([h[-2], h[-1]], 1)
+    loss = (numbers(y.shape, seed_of("cotangent")) * y).sum()
+    (loss + (numbers(last.shape, seed_of("last")) * last).sum()).backward()
+    gradients = {name: stored(parameter.grad) for name, parameter in module.named_parameters()}
+    gradients["input"] = stored(x.grad)
+    return {"output": stored(y), "last": stored(last), "gradients": gradients}
+
+
+def state_case(kind):
+    """One layer from an initial state on: outputs, last state, and gradients of both."""
+    module = kind(2, 3)
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            parameter.copy_(numbers(parameter.shape, seed_of(name)))
+    x = numbers([5, 4, 2], seed_of("input")).requires_grad_()
+    names = ["h", "c"] if kind is nn.LSTM else ["h"]
+    state = [numbers([1, 4, 3], seed_of(name)).requires_grad_() for name in names]
+    y, last = module(x, tuple(state) if kind is nn.LSTM else state[0])
+    last = list(last) if kind is nn.LSTM else [last]
+    loss = (numbers(y.shape, seed_of("cotangent")) * y).sum()
+    for name, value in zip(names, last):
+        loss = loss + (numbers([4, 3], seed_of("last " + name)) * value[0]).sum()
+    loss.backward()
+    case = {"output": stored(y), "gradients": {"input": stored(x.grad)}}
+    for name, before, value in zip(names, state, last):
+        case["last " + name] = stored(value[0])
+        case["gradients"][name] = stored(before.grad[0])
+    for name, parameter in module.named_parameters():
+        case["gradients"][name] = stored(parameter.grad)
+    return case
+
+
+RECURRENT = {
+    "rnn_packed": packed_case(nn.RNN, [3, 4, 1, 2]),
+    "lstm_packed": packed_case(nn.LSTM, [3, 4, 1, 2]),
+    "gru_packed": packed_case(nn.GRU, [3, 4, 1, 2]),
+    "rnn_state": state_case(nn.RNN),
+    "lstm_state": state_case(nn.LSTM),
+    "gru_state": state_case(nn.GRU),
+}
+write("recurrent.json", RECURRENT)
 write("layers.json", {name: layer_case(*case) for name, case in LAYERS.items()})
 write("losses.json", {name: loss_case(*case) for name, case in LOSSES.items()})

@@ -28,7 +28,7 @@ TEST(Targets, EveryTargetPassesTheKernelTests) {
   const std::string tests =
       "EltwiseFloat*:EltwiseInteger*:Eltwise.*:Cast*:Reduce*:Random*:Strided*:"
       "TileProgram.Every*:TileProgram.Adam*:Matmul.EachMethod*:Matmul.NaN*:*Attention*:LayerNorm*:"
-      "Targets."
+      "PackedProduct*:*RecurrentKernel*:Targets."
       "IsTheOneAskedFor";
   for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
     const std::string command = std::string(kVariable) + "=" + std::to_string(target) + " /proc/" +

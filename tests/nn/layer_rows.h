@@ -21,7 +21,12 @@ inline void PrintTo(const LayerCase& c, std::ostream* out) { *out << c.name; }
 
 inline std::vector<LayerCase> layer_cases() {
   const Shape images{4, 2, 3, 3};
+  const Shape sequence{4, 3, 2};
   const auto linear = with({{"units", 3}});
+  const auto recurrent = [](std::vector<std::pair<std::string, OptionValue>> values) {
+    values.emplace_back("units", 3);
+    return with(std::move(values));
+  };
   const auto everything = with({{"filters", 6},
                                 {"kernel", Integers{3, 2}},
                                 {"stride", Integers{2, 1}},
@@ -227,6 +232,21 @@ inline std::vector<LayerCase> layer_cases() {
       {"softplus", "softplus", {}, {4, 7}},
       {"softplus_sharp", "softplus", with({{"beta", 3.0}}), {4, 7}},
       {"identity", "identity", {}, {4, 7}},
+      {"rnn", "rnn", recurrent({}), sequence},
+      {"rnn_relu", "rnn", recurrent({{"nonlinearity", "relu"}, {"bias", false}}), sequence},
+      {"rnn_bidirectional", "rnn", recurrent({{"bidirectional", true}}), sequence},
+      {"lstm", "lstm", recurrent({}), sequence},
+      {"lstm_stacked", "lstm", recurrent({{"layers", 2}, {"bidirectional", true}}), sequence},
+      {"lstm_last", "lstm", recurrent({{"return", "last"}, {"bias", false}}), sequence},
+      {.name = "lstm_dropout",
+       .layer = "lstm",
+       .options = recurrent({{"layers", 2}, {"dropout", 0.4}}),
+       .input = sequence,
+       .by_mode = true,
+       .golden = false},
+      {"gru", "gru", recurrent({}), sequence},
+      {"gru_stacked_last", "gru",
+       recurrent({{"layers", 2}, {"bidirectional", true}, {"return", "last"}}), sequence},
   };
 }
 

@@ -16,10 +16,13 @@ struct PresetCase {
   Problem problem;
   std::int64_t parameters;  // counted by hand
   std::string layers;       // their kinds
+  bool sequence = false;    // outputs for every step
+  Shape output() const {
+    return sequence ? Shape{problem.sample[0], problem.outputs} : Shape{problem.outputs};
+  }
 };
 void PrintTo(const PresetCase& c, std::ostream* out) { *out << c.name; }
 
-<<<<<<< HEAD
 // The layers of a residual block, and of one that halves the image.
 const std::string kBlock = " conv2d batch_norm relu conv2d batch_norm relu";
 const std::string kHalved = " conv2d batch_norm relu conv2d batch_norm subsample relu";
@@ -36,10 +39,7 @@ std::string repeated(const std::string& text, int times) {
   return all;
 }
 
-const Shape kRow{13}, kImage{1, 28, 28}, kSmall{3, 6, 5};
-=======
 const Shape kRow{13}, kImage{1, 28, 28}, kSmall{3, 6, 5}, kText{7};
->>>>>>> attention
 
 const std::vector<PresetCase>& preset_cases() {
   static const std::vector<PresetCase> rows{
@@ -91,7 +91,8 @@ const std::vector<PresetCase>& preset_cases() {
        with({{"layers", 1}, {"heads", 2}, {"width", 8}}),
        {kText, 11, 11},
        11 * 8 + 7 * 8 + 12 * 64 + 2 * 8 + 8,
-       "embedding position_embedding layer_norm linear linear layer_norm linear linear layer_norm"},
+       "embedding position_embedding layer_norm linear linear layer_norm linear linear layer_norm",
+       true},
       {"gpt_with_all",
        "gpt",
        with({{"layers", 1},
@@ -107,7 +108,8 @@ const std::vector<PresetCase>& preset_cases() {
        {kText, 11, 11},
        11 * 8 + (16 * 64 + (24 + 8 + 32 + 32 + 8)) + 2 * 8 + 8 + 11 * 8,
        "embedding dropout rms_norm linear linear dropout rms_norm linear linear linear dropout "
-       "rms_norm linear"},
+       "rms_norm linear",
+       true},
       {"text_classifier",
        "text_classifier",
        with({{"layers", 1}, {"heads", 2}, {"width", 8}}),
@@ -171,6 +173,38 @@ const std::vector<PresetCase>& preset_cases() {
        (3 * 9 * 2 + 4) + 2 * (2 * 9 * 2 + 4) + (2 * 9 * 4 + 8) + (4 * 9 * 4 + 8) +
            (4 * 9 * 8 + 16) + (8 * 9 * 8 + 16) + (8 * 2 + 2),
        "conv2d batch_norm relu" + kBlock + kHalved + kHalved + " global_avg_pool2d linear"},
+      // Of a layer: gates times units, times inputs, units and two biases.
+      {"char_rnn",
+       "char_rnn",
+       with({{"embedding", 3}, {"units", 4}}),
+       {.sample = {5}, .outputs = 7, .vocabulary = 7},
+       7 * 3 + 4 * 4 * (3 + 4 + 2) + 4 * 4 * (4 + 4 + 2) + (4 * 7 + 7),
+       "embedding lstm linear",
+       true},
+      {"char_rnn_tied",
+       "char_rnn",
+       with({{"cell", "gru"},
+             {"embedding", 4},
+             {"units", 4},
+             {"layers", 1},
+             {"tied", true},
+             {"dropout", 0.1},
+             {"padding", 0},
+             {"truncate", 2}}),
+       {.sample = {5}, .outputs = 7, .vocabulary = 7},
+       7 * 4 + 3 * 4 * (4 + 4 + 2) + 7,
+       "char_rnn embedding gru dropout",
+       true},
+      {"char_rnn_of_numbers",
+       "char_rnn",
+       with({{"cell", "rnn"},
+             {"units", 4},
+             {"layers", 1},
+             {"bidirectional", true},
+             {"return", "last"}}),
+       {.sample = {5, 2}, .outputs = 3},
+       2 * 4 * (2 + 4 + 2) + (8 * 3 + 3),
+       "rnn linear"},
   };
   return rows;
 }
@@ -187,9 +221,11 @@ class PresetTest : public testing::TestWithParam<PresetCase> {
     for (const auto extent : GetParam().problem.sample) shape.push_back(extent);
     return shape;
   }
-  // Numbers, or tokens where the problem has a vocabulary.
-  Type batch_type(DType dtype) const {
-    return {GetParam().problem.vocabulary > 0 ? DType::int64 : dtype, batch(), true};
+  bool of_tokens() const { return GetParam().problem.vocabulary > 0; }
+  Type batch_type(DType dtype) const { return {of_tokens() ? DType::int64 : dtype, batch(), true}; }
+  Array input() const {
+    return of_tokens() ? tokens(batch(), GetParam().problem.vocabulary, "input")
+                       : numbers(batch(), "input");
   }
 };
 
@@ -203,8 +239,10 @@ TEST_P(PresetTest, HasItsLayersOutputsAndParameters) {
   }
   EXPECT_EQ(kinds, GetParam().layers);
   EXPECT_EQ(parameters, GetParam().parameters);
-  if (GetParam().preset != "gpt") {  // whose last product is with the embedding
-    EXPECT_EQ(rows.back().output, Shape{GetParam().problem.outputs});
+  // A model that has parameters of its own has a row, the first.
+  const auto& outermost = rows.front().name.empty() ? rows.front() : rows.back();
+  if (GetParam().name != "gpt") {  // whose last product is with the embedding
+    EXPECT_EQ(outermost.output, GetParam().output());
   }
 }
 
@@ -212,28 +250,18 @@ TEST_P(PresetTest, HasItsLayersOutputsAndParameters) {
 // more than rounding: a bias before batch normalisation would have 1e-17).
 TEST_P(PresetTest, EveryParameterLearns) {
   const auto net = model();
-<<<<<<< HEAD
-  const auto variables = descent::nn::describe(net, {DType::float64, batch(), true});
+  const auto variables = descent::nn::describe(net, batch_type(DType::float64), DType::float64);
   auto tree = initialize(variables, 3);
   // Not where training starts: with shifts of zero, the scale before a depthwise convolution is
   // divided out again by the normalisation after it.
   for (auto& [name, array] : tree) {
     if (array.shape().rank() == 1) array = moved({array}, 0.1, {numbers(array.shape(), name)})[0];
   }
-=======
-  const auto variables = descent::nn::describe(net, batch_type(DType::float64), DType::float64);
-  const auto tree = initialize(variables, 3);
->>>>>>> attention
   const EagerScope eager({.shards = 2});
-  const auto& problem = GetParam().problem;
-  const Value x = leaf(problem.vocabulary > 0 ? tokens(batch(), problem.vocabulary, "input")
-                                              : numbers(batch(), "input"),
-                       true, 2);
-  // A language model learns a label at each position.
-  const bool language = GetParam().preset == "gpt";
-  const Value y = leaf(language ? tokens(batch(), problem.outputs, "target")
-                                : labels(kRows, problem.outputs, "target"),
-                       true, 2);
+  const Value x = leaf(input(), true, 2);
+  const auto outputs = GetParam().problem.outputs;
+  const auto predictions = kRows * GetParam().output().size() / outputs;
+  const Value y = leaf(labels(predictions, outputs, "target"), true, 2);
 
   Values parameters;
   for (std::size_t i = 0; i < tree.size(); ++i) {
@@ -246,8 +274,7 @@ TEST_P(PresetTest, EveryParameterLearns) {
       bound[tree[i].first] = variables[i].trained ? values[next++] : leaf(tree[i].second, false, 2);
     }
     Scope scope(std::move(bound), true, scalar(1, DType::int64), DType::float64);
-    const Value outputs = (*net)(scope, x);
-    return cross_entropy()(reshape(outputs, {-1, problem.outputs}), reshape(y, {-1}));
+    return cross_entropy()(reshape((*net)(scope, x), {-1, outputs}), y);
   };
   const auto both = value_and_grad(loss)(parameters);
   Values after;
@@ -274,13 +301,11 @@ TEST(PresetTable, RefusesWhatDoesNotFit) {
   };
   EXPECT_THROW(made("cnn", kRow), Error);
   EXPECT_THROW(made("lenet", kSmall), Error);
-<<<<<<< HEAD
   EXPECT_THROW(made("resnet", kRow), Error);
   EXPECT_THROW(made("mobilenet", kRow), Error);
-=======
   EXPECT_THROW(made("gpt", kText), Error);  // rows of numbers
   EXPECT_THROW(made("text_classifier", kText), Error);
->>>>>>> attention
+  EXPECT_THROW(made("char_rnn", kRow), Error);
   EXPECT_THROW(presets().at("mpl"), Error);
 }
 

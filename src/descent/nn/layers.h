@@ -163,7 +163,8 @@ Layer instance_norm(InstanceNormOptions options = {});  // each channel a group
 struct EmbeddingOptions {
   std::int64_t vocabulary = 0, dim = 0;
   Initializer init = normal(1);
-  std::optional<std::int64_t> padding_idx = {};  // a token whose row is zero and stays so
+  // A token whose row is zero and stays so; layers that go over time leave it out (Scope::mask).
+  std::optional<std::int64_t> padding_idx = {};
 };
 // Row of each token: [N, T] -> [N, T, dim]. weight [vocabulary, dim].
 Layer embedding(EmbeddingOptions options);
@@ -207,6 +208,22 @@ struct TransformerBlockOptions {
 // x + attn(ln_1(x)), then x + mlp(ln_2(x)). gelu: c_proj(gelu(c_fc(x))); swiglu:
 // c_proj(silu(c_gate(x)) c_fc(x)).
 Layer transformer_block(TransformerBlockOptions options);
+
+// ---- sequences, [N, T, F] ----
+enum class Returns { sequence, last };
+struct RecurrentLayerOptions {
+  std::int64_t units = 0, layers = 1;
+  bool bidirectional = false;  // outputs of both directions, one after another
+  double dropout = 0;          // between the layers
+  Returns returns = Returns::sequence;
+  bool bias = true;
+  std::int64_t truncate = 0;  // > 0: no gradient through the state at every so many steps
+};
+// All outputs of the last layer [N, T, units], or its state after the last step [N, units]. Where
+// the scope has a mask of tokens, padding at the end of rows counts as no step.
+Layer rnn(RecurrentLayerOptions options, const std::string& nonlinearity = "tanh");  // or "relu"
+Layer lstm(RecurrentLayerOptions options);
+Layer gru(RecurrentLayerOptions options);
 
 // ---- shape and noise ----
 Layer flatten();                   // [N, a, b, ...] -> [N, a b ...]

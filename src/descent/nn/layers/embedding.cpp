@@ -33,7 +33,9 @@ class Embedding final : public Module {
     const Value rows = gather(weight, x);
     if (!o_.padding_idx) return rows;
     const auto padding = scalar(static_cast<double>(*o_.padding_idx), DType::int64);
-    return where(expand_dims(not_equal(x, padding), -1), rows, scalar(0, rows.dtype()));
+    const Value real = not_equal(x, padding);
+    if (x.rank() == 2) scope.mask = real;  // for the layers behind it
+    return where(expand_dims(real, -1), rows, scalar(0, rows.dtype()));
   }
 
   std::string describe() const override {
