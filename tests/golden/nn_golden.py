@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/nn/layers.json, losses.json and recurrent.json: what PyTorch computes, in float64.
+"""Writes layers.json, losses.json, presets.json and recurrent.json of tests/golden/nn: what PyTorch
+computes, in float64.
 
     python3 tests/golden/nn_golden.py            (made with PyTorch 2.13, CPU)
 
 Inputs are not stored: numbers() below and in tests/nn/harness.h give the same ones, exact in
 float32 as well. A layer's case holds its output and the gradients of sum(cotangent * output) for
 input and parameters, and buffers after a training step; a loss's case its value and the gradient
-for the prediction. Names are those of the rows in tests/nn/layer_rows.h and loss_rows.h.
+for the prediction. Names are those of the rows in tests/nn/layer_rows.h and loss_rows.h. A preset's
+case holds its output and, for each parameter in order, the slope of sum(cotangent * output) along
+one direction: rows of golden_presets() in tests/nn/preset_test.cpp.
 """
 import json
 import math
@@ -354,6 +357,63 @@ def layer_case(module, shape, training, vocabulary=0, factor=1):
     return case
 
 
+def normalised(convolution):
+    return [convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU()]
+
+
+def resnet(depth, width, outputs):
+    def convolution(before, channels, stride):
+        return nn.Conv2d(before, channels, 3, stride, 1, bias=False)
+
+    layers, before = normalised(convolution(3, width, 1)), width
+    for stage in range(3):
+        for i in range(depth // 6):
+            channels, stride = width << stage, 2 if stage > 0 and i == 0 else 1
+            body = normalised(convolution(before, channels, stride))
+            body += normalised(convolution(channels, channels, 1))[:2]
+            shortcut = None if stride == 1 else Subsample(more=channels - before)
+            layers.append(Residual(body, shortcut, nn.ReLU()))
+            before = channels
+    return nn.Sequential(*layers, Global(nn.AdaptiveAvgPool2d(1)), nn.Linear(before, outputs))
+
+
+def mobilenet(width, outputs):
+    layers, before = normalised(nn.Conv2d(3, width, 3, 1, 1, bias=False)), width
+    for widths, stride in ((2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), (16, 1)):
+        layers += normalised(nn.Conv2d(before, before, 3, stride, 1, groups=before, bias=False))
+        layers += normalised(nn.Conv2d(before, widths * width, 1, bias=False))
+        before = widths * width
+    return nn.Sequential(*layers, Global(nn.AdaptiveAvgPool2d(1)), nn.Linear(before, outputs))
+
+
+def lenet(outputs):
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(),
+        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84),
+        nn.ReLU(), nn.Linear(84, outputs))
+
+
+# name: (model, input shape)
+PRESETS = {
+    "resnet": (resnet(8, 2, 3), [4, 3, 8, 8]),
+    "mobilenet": (mobilenet(2, 3), [4, 3, 16, 16]),
+    "lenet": (lenet(3), [4, 3, 32, 32]),
+}
+
+
+def preset_case(model, shape):
+    """A parameter is numbers() of "parameter I", its direction those of "direction I"."""
+    parameters = list(model.parameters())
+    with torch.no_grad():
+        for i, parameter in enumerate(parameters):
+            parameter.copy_(numbers(parameter.shape, seed_of(f"parameter {i}")))
+    y = model(numbers(shape, seed_of("input")))
+    (numbers(y.shape, seed_of("cotangent")) * y).sum().backward()
+    slopes = [(p.grad * numbers(p.shape, seed_of(f"direction {i}"))).sum().item()
+              for i, p in enumerate(parameters)]
+    return {"output": stored(y), "slopes": slopes}
+
+
 def weighted(rows, weight):
     return rows.mean() if weight is None else (weight * rows).sum() / weight.sum()
 
@@ -499,4 +559,5 @@ RECURRENT = {
 }
 write("recurrent.json", RECURRENT)
 write("layers.json", {name: layer_case(*case) for name, case in LAYERS.items()})
+write("presets.json", {name: preset_case(*case) for name, case in PRESETS.items()})
 write("losses.json", {name: loss_case(*case) for name, case in LOSSES.items()})

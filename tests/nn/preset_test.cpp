@@ -309,6 +309,60 @@ TEST(PresetTable, RefusesWhatDoesNotFit) {
   EXPECT_THROW(presets().at("mpl"), Error);
 }
 
+// ---- against PyTorch ----
+
+struct GoldenPreset {
+  std::string preset;
+  Options options;
+  Shape sample;
+};
+
+std::vector<GoldenPreset> golden_presets() {
+  return {{"resnet", with({{"depth", 8}, {"width", 2}}), {3, 8, 8}},
+          {"mobilenet", with({{"width", 2}}), {3, 16, 16}},
+          {"lenet", with({{"activation", "relu"}, {"pool", "max"}}), {3, 32, 32}}};
+}
+
+// A whole net: outputs, and the slope along one direction for each parameter in order. Both round
+// to 1.1e-16; normalisation over a few values and some ten layers of sums leave 1e-10 of it.
+TEST(Presets, GivePyTorchsNumbers) {
+  const auto cases = golden("presets.json");
+  ASSERT_EQ(cases.size(), golden_presets().size());
+  for (const auto& [name, options, sample] : golden_presets()) {
+    SCOPED_TRACE(name);
+    const auto& entry = presets().at(name);
+    const auto net = entry.make(resolve(entry.options, options, name), {sample, 3});
+    Shape batch{4};
+    for (const auto extent : sample) batch.push_back(extent);
+
+    const auto variables = descent::nn::describe(net, {DType::float64, batch, true});
+    const EagerScope eager({.shards = 1});
+    std::map<std::string, Value> bound;
+    Values parameters;
+    for (const auto& v : variables) {
+      const auto array =
+          v.trained ? numbers(v.type.shape, "parameter " + std::to_string(parameters.size()))
+                    : v.init(DType::float64, v.type.shape, 0);
+      bound[v.name] = leaf(array, false, 1);
+      if (v.trained) parameters.push_back(bound[v.name]);
+    }
+    Scope scope(bound, true, {}, DType::float64);
+    const Value y = (*net)(scope, leaf(numbers(batch, "input"), true, 1));
+    expect_close(whole(y, 1), array_of(cases.at(name).at("output")), 1e-10, "output");
+
+    const Value cotangent = leaf(numbers(y.shape(), "cotangent"), true, 1);
+    const auto slopes = cases.at(name).at("slopes").get<std::vector<double>>();
+    ASSERT_EQ(slopes.size(), parameters.size());
+    const auto found =
+        gradients(Values{batch_sum(cotangent * y)}, parameters, Values{scalar(1, DType::float64)});
+    for (std::size_t i = 0; i < slopes.size(); ++i) {
+      const auto direction = numbers(parameters[i].shape(), "direction " + std::to_string(i));
+      const auto size = largest(found[i].array());
+      EXPECT_NEAR(inner({found[i].array()}, {direction}), slopes[i], 1e-10 * (size + 1)) << i;
+    }
+  }
+}
+
 // The order and shapes in which other implementations list the parameters of a ResNet-20.
 TEST(Resnet, ListsParametersBlockByBlock) {
   const auto& entry = presets().at("resnet");
