@@ -19,13 +19,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace descent::kernels::HWY_NAMESPACE {
 
-constexpr std::int64_t kQueries = 24;  // of a block: four times the rows of a block of a product
-constexpr std::int64_t kKeys = 256;
-// Rows of scores: not a power of two apart, so that they do not meet in the same lines of a cache.
-constexpr std::int64_t kScoreRow = kKeys + 16;
-
-// Rows of the transposed keys, likewise.
-inline std::int64_t TransposedRow(std::int64_t keys) { return (keys + 31) / 32 * 32 + 16; }
+// Scores of a block are kept with a key in each row and queries side by side, so that maxima, sums
+// and exponentials work on all queries of a vector at once.
+constexpr std::int64_t kQueries = 32;  // a multiple of every target's lanes
+constexpr std::int64_t kKeys = 128;    // 16 KiB of float32 scores, for L1
 
 // Parts of the scratch, each beginning at a multiple of 64 bytes; without memory it only counts.
 template <class T>
@@ -48,36 +45,32 @@ template <class T>
 struct ForwardScratch {
   ForwardScratch(const AttentionShape& s, T* memory) : parts(memory) {
     k = parts.take(s.keys * s.dim);
-    kt = parts.take(TransposedRow(s.keys) * s.dim);
     v = parts.take(s.keys * s.dim);
     bias = parts.take(s.keys);
     q = parts.take(kQueries * s.dim);
+    qt = parts.take(kQueries * s.dim);
     o = parts.take(kQueries * s.dim);
-    p = parts.take(kQueries * kScoreRow);
+    p = parts.take(kQueries * kKeys);
     most = parts.take(kQueries);
     sum = parts.take(kQueries);
+    kept = parts.take(kQueries);
   }
   Parts<T> parts;
-  T *k, *kt, *v, *bias, *q, *o, *p, *most, *sum;
+  T *k, *v, *bias, *q, *qt, *o, *p, *most, *sum, *kept;
 };
 template <class T>
 struct BackwardScratch {
   BackwardScratch(const AttentionShape& s, T* memory) : parts(memory) {
-    k = parts.take(s.keys * s.dim);
-    kt = parts.take(TransposedRow(s.keys) * s.dim);
-    vt = parts.take(TransposedRow(s.keys) * s.dim);
-    dk = parts.take(s.keys * s.dim);
-    dv = parts.take(s.keys * s.dim);
+    for (auto** matrix : {&k, &v, &dk, &dv}) *matrix = parts.take(s.keys * s.dim);
     bias = parts.take(s.keys);
-    q = parts.take(kQueries * s.dim);
-    g = parts.take(kQueries * s.dim);
-    o = parts.take(kQueries * s.dim);
-    dq = parts.take(kQueries * s.dim);
-    p = parts.take(kQueries * kScoreRow);
-    dp = parts.take(kQueries * kScoreRow);
+    for (auto** block : {&q, &qt, &g, &gt, &dq}) *block = parts.take(kQueries * s.dim);
+    p = parts.take(kQueries * kKeys);
+    dp = parts.take(kQueries * kKeys);
+    lse = parts.take(kQueries);
+    delta = parts.take(kQueries);
   }
   Parts<T> parts;
-  T *k, *kt, *vt, *dk, *dv, *bias, *q, *g, *o, *dq, *p, *dp;
+  T *k, *v, *dk, *dv, *bias, *q, *qt, *g, *gt, *dq, *p, *dp, *lse, *delta;
 };
 
 // ---- loops over rows ----
@@ -110,51 +103,14 @@ T Dot(const T* a, const T* b, std::int64_t n) {
 template <class T>
 constexpr T kInfinity = std::numeric_limits<T>::infinity();
 
-// Adds the bias (where there is one) to n scores and gives their largest.
-template <class T>
-T LargestScore(T* s, const T* bias, std::int64_t n) {
-  const hn::ScalableTag<T> d;
-  const auto low = hn::Set(d, -kInfinity<T>);
-  auto most = low;
-  ForEachVector<T>(n, [&](std::int64_t i, std::size_t count) {
-    auto x = LoadUpTo(d, s + i, count);
-    if (bias != nullptr) {
-      x = hn::Add(x, LoadUpTo(d, bias + i, count));
-      StoreUpTo(x, d, s + i, count);
-    }
-    if (count < hn::Lanes(d)) x = hn::IfThenElse(hn::FirstN(d, count), x, low);
-    most = MaxOrSecond(most, x);
-  });
-  return hn::GetLane(hn::MaxOfLanes(d, most));
-}
-
-// s = exp(s - shift) for n scores; gives the sum.
-template <class T>
-T ExpScores(T* s, T shift, std::int64_t n) {
-  const hn::ScalableTag<T> d;
-  const auto by = hn::Set(d, shift);
-  auto sum = hn::Zero(d);
-  ForEachVector<T>(n, [&](std::int64_t i, std::size_t count) {
-    auto e = ExpOf(d, hn::Sub(LoadUpTo(d, s + i, count), by));
-    StoreUpTo(e, d, s + i, count);
-    if (count < hn::Lanes(d)) e = hn::IfThenElseZero(hn::FirstN(d, count), e);
-    sum = hn::Add(sum, e);
-  });
-  return hn::GetLane(hn::SumOfLanes(d, sum));
-}
-
-// p = exp(p + bias - lse), dp = p (dp - delta).
-template <class T>
-void ScoreGradients(T* p, T* dp, const T* bias, T lse, T delta, std::int64_t n) {
-  const hn::ScalableTag<T> d;
-  const auto by = hn::Set(d, lse), shift = hn::Set(d, delta);
-  ForEachVector<T>(n, [&](std::int64_t i, std::size_t count) {
-    auto x = LoadUpTo(d, p + i, count);
-    if (bias != nullptr) x = hn::Add(x, LoadUpTo(d, bias + i, count));
-    const auto e = ExpOf(d, hn::Sub(x, by));
-    StoreUpTo(e, d, p + i, count);
-    StoreUpTo(hn::Mul(e, hn::Sub(LoadUpTo(d, dp + i, count), shift)), d, dp + i, count);
-  });
+// A block of m queries, packed times `factor`, and turned round with columns of zeros up to
+// kQueries.
+template <class E, class T>
+void PackQueries(const E* x, std::int64_t step, T* y, T* turned, std::int64_t m, std::int64_t dim,
+                 T factor) {
+  Pack(x, step, y, m, dim, factor);
+  if (m < kQueries) std::fill_n(turned, kQueries * dim, T{0});
+  Transpose(y, dim, turned, kQueries, m, dim);
 }
 
 // ---- blocks ----
@@ -180,145 +136,185 @@ const T* BiasOf(const bool* mask, std::int64_t n, T* bias, std::int64_t all, std
   return bias;
 }
 
-// How many keys query i sees, and the block of m queries from i on.
+// What hides keys from queries.
+template <class T>
 struct Sight {
-  Sight(const AttentionShape& s, std::int64_t keys)
-      : keys_(keys), shift_(s.causal ? s.keys - s.queries : s.keys) {}
-  std::int64_t of(std::int64_t i) const {
-    return std::clamp<std::int64_t>(i + shift_ + 1, 0, keys_);
-  }
+  // How many keys query i sees, but for the bias.
+  std::int64_t of(std::int64_t i) const { return std::clamp<std::int64_t>(i + shift + 1, 0, keys); }
+  std::int64_t keys, shift;
+  const T* bias;  // added to the scores of each key; or null
+};
+template <class T>
+Sight<T> SightOf(const AttentionShape& s, std::int64_t keys, const T* bias) {
+  return {keys, s.causal ? s.keys - s.queries : s.keys, bias};
+}
 
- private:
-  std::int64_t keys_, shift_;
+// A block: queries from i on, padded to whole vectors, and keys [j, j + w).
+struct BlockPlace {
+  std::int64_t i, padded, j, w;
 };
 
-// One block of queries against keys [j, j + w), whose products are in f.p: a step of the running
-// softmax, then its share of the output.
-template <class T>
-void ForwardStep(const ForwardScratch<T>& f, const AttentionShape& s, const Sight& sight,
-                 const T* bias, std::int64_t i, std::int64_t m, std::int64_t j, std::int64_t w) {
-  for (std::int64_t r = 0; r < m; ++r) {
-    T* row = f.p + r * kScoreRow;
-    const std::int64_t seen = std::clamp<std::int64_t>(sight.of(i + r) - j, 0, w);
-    std::fill(row + seen, row + w, T{0});
-    if (seen == 0) continue;
-    const T most =
-        std::max(f.most[r], LargestScore(row, bias == nullptr ? nullptr : bias + j, seen));
-    const T shift = most == -kInfinity<T> ? T{0} : most;
-    const T sum = ExpScores(row, shift, seen);
-    const T kept = j == 0 ? T{0} : std::exp(f.most[r] - shift);
-    f.sum[r] = f.sum[r] * kept + sum;
-    f.most[r] = most;
-    if (j > 0) {
-      T* o = f.o + r * s.dim;
-      for (std::int64_t l = 0; l < s.dim; ++l) o[l] *= kept;
-    }
+// f(row, masked) for the keys of a block and the vector of queries in column c: masked(x) is x
+// where a query sees the key, else `hidden`.
+template <class T, class F>
+HWY_INLINE void ForEachKey(const Sight<T>& sight, const BlockPlace& at, std::int64_t c, T hidden,
+                           const F& f) {
+  const hn::ScalableTag<T> d;
+  const auto none = hn::Set(d, hidden);
+  // The first query of the vector sees the fewest keys, one less than the next.
+  const std::int64_t all = std::clamp<std::int64_t>(at.i + c + sight.shift + 1 - at.j, 0, at.w);
+  const auto same = [](auto x) { return x; };
+  for (std::int64_t r = 0; r < all; ++r) f(r, same);
+  const auto lane = hn::Iota(d, static_cast<T>(0));
+  for (std::int64_t r = all; r < at.w; ++r) {
+    const auto seen = hn::Ge(lane, hn::Set(d, static_cast<T>(at.j + r - at.i - c - sight.shift)));
+    f(r, [&](auto x) { return hn::IfThenElse(seen, x, none); });
   }
-  Product<true>(View<T>{f.p, kScoreRow, 1}, f.v + j * s.dim, s.dim, f.o, s.dim, m, w, s.dim);
+}
+
+// A step of the running softmax for a vector of queries, whose scores stand in column c of f.p.
+template <class T>
+void SoftmaxStep(const ForwardScratch<T>& f, const Sight<T>& sight, const BlockPlace& at,
+                 std::int64_t c) {
+  const hn::ScalableTag<T> d;
+  const auto low = hn::Set(d, -kInfinity<T>);
+  const auto before = hn::Load(d, f.most + c);
+  auto most = before;
+  ForEachKey(sight, at, c, -kInfinity<T>, [&](std::int64_t r, const auto& masked) {
+    T* p = f.p + r * kQueries + c;
+    auto x = hn::Load(d, p);
+    if (sight.bias != nullptr) x = hn::Add(x, hn::Set(d, sight.bias[at.j + r]));
+    x = masked(x);
+    hn::Store(x, d, p);
+    most = MaxOrSecond(most, x);
+  });
+  const auto shift = hn::IfThenElse(hn::Eq(most, low), hn::Zero(d), most);
+  auto sum = hn::Zero(d);
+  for (std::int64_t r = 0; r < at.w; ++r) {
+    T* p = f.p + r * kQueries + c;
+    const auto e = ExpOf(d, hn::Sub(hn::Load(d, p), shift));
+    hn::Store(e, d, p);
+    sum = hn::Add(sum, e);
+  }
+  const auto kept = ExpOf(d, hn::Sub(before, shift));
+  hn::Store(most, d, f.most + c);
+  hn::Store(hn::MulAdd(hn::Load(d, f.sum + c), kept, sum), d, f.sum + c);
+  hn::Store(kept, d, f.kept + c);
 }
 
 template <class E, class T>
-void ForwardHead(const AttentionForward& c, const ForwardScratch<T>& f, const T* bias,
-                 std::int64_t keys, std::int64_t n, std::int64_t h) {
+void ForwardBlock(const AttentionForward& c, const ForwardScratch<T>& f, const Sight<T>& sight,
+                  std::int64_t n, std::int64_t h, std::int64_t i) {
   const auto& s = c.shape;
-  const Sight sight(s, keys);
-  const std::int64_t row = TransposedRow(s.keys);
-  Pack(At<E>(c.k, n, h, 0), c.k.time, f.k, keys, s.dim, T{1});
-  Transpose(f.k, s.dim, f.kt, row, keys, s.dim);
-  Pack(At<E>(c.v, n, h, 0), c.v.time, f.v, keys, s.dim, T{1});
-  for (std::int64_t i = 0; i < s.queries; i += kQueries) {
-    const std::int64_t m = std::min(kQueries, s.queries - i);
-    const std::int64_t limit = sight.of(i + m - 1);
-    Pack(At<E>(c.q, n, h, i), c.q.time, f.q, m, s.dim, static_cast<T>(s.scale));
-    std::fill_n(f.o, m * s.dim, T{0});
-    std::fill_n(f.most, m, -kInfinity<T>);
-    std::fill_n(f.sum, m, T{0});
-    for (std::int64_t j = 0; j < limit; j += kKeys) {
-      const std::int64_t w = std::min(kKeys, limit - j);
-      Product<false>(View<T>{f.q, s.dim, 1}, f.kt + j, row, f.p, kScoreRow, m, s.dim, w);
-      ForwardStep(f, s, sight, bias, i, m, j, w);
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  const std::int64_t m = std::min(kQueries, s.queries - i), limit = sight.of(i + m - 1);
+  PackQueries(At<E>(c.q, n, h, i), c.q.time, f.q, f.qt, m, s.dim, static_cast<T>(s.scale));
+  std::fill_n(f.o, m * s.dim, T{0});
+  std::fill_n(f.most, kQueries, -kInfinity<T>);
+  std::fill_n(f.sum, kQueries, T{0});
+  for (std::int64_t j = 0; j < limit; j += kKeys) {
+    const BlockPlace at{i, (m + lanes - 1) / lanes * lanes, j, std::min(kKeys, limit - j)};
+    Product<false>(View<T>{f.k + j * s.dim, s.dim, 1}, f.qt, kQueries, f.p, kQueries, at.w, s.dim,
+                   at.padded);
+    for (std::int64_t q = 0; q < at.padded; q += lanes) SoftmaxStep(f, sight, at, q);
+    for (std::int64_t r = 0; r < m && j > 0; ++r) {
+      T* o = f.o + r * s.dim;
+      for (std::int64_t l = 0; l < s.dim; ++l) o[l] *= f.kept[r];
     }
-    T* lse = static_cast<T*>(c.lse) + (n * s.heads + h) * s.queries + i;
-    for (std::int64_t r = 0; r < m; ++r) {
-      const bool none = f.sum[r] == 0;
-      Unpack(f.o + r * s.dim, To<T>(c.out, n, h, i + r), 0, 1, s.dim,
-             none ? T{0} : T{1} / f.sum[r]);
-      lse[r] = none ? std::numeric_limits<T>::max() : f.most[r] + std::log(f.sum[r]);
-    }
+    Product<true>(View<T>{f.p, 1, kQueries}, f.v + j * s.dim, s.dim, f.o, s.dim, m, at.w, s.dim);
+  }
+  T* lse = static_cast<T*>(c.lse) + (n * s.heads + h) * s.queries + i;
+  for (std::int64_t r = 0; r < m; ++r) {
+    const bool none = f.sum[r] == 0;
+    Unpack(f.o + r * s.dim, To<T>(c.out, n, h, i + r), 0, 1, s.dim, none ? T{0} : T{1} / f.sum[r]);
+    lse[r] = none ? std::numeric_limits<T>::max() : f.most[r] + std::log(f.sum[r]);
   }
 }
 
 template <class E, class T>
 void Forward(const AttentionForward& c, void* scratch) {
-  const ForwardScratch<T> f(c.shape, static_cast<T*>(scratch));
-  for (std::int64_t n = 0; n < c.shape.rows; ++n) {
+  const auto& s = c.shape;
+  const ForwardScratch<T> f(s, static_cast<T*>(scratch));
+  for (std::int64_t n = 0; n < s.rows; ++n) {
     std::int64_t keys;
-    const T* bias = BiasOf(c.mask, n, f.bias, c.shape.keys, &keys);
-    for (std::int64_t h = 0; h < c.shape.heads; ++h) ForwardHead<E>(c, f, bias, keys, n, h);
+    const T* bias = BiasOf(c.mask, n, f.bias, s.keys, &keys);
+    const auto sight = SightOf(s, keys, bias);
+    for (std::int64_t h = 0; h < s.heads; ++h) {
+      Pack(At<E>(c.k, n, h, 0), c.k.time, f.k, keys, s.dim, T{1});
+      Pack(At<E>(c.v, n, h, 0), c.v.time, f.v, keys, s.dim, T{1});
+      for (std::int64_t i = 0; i < s.queries; i += kQueries) {
+        ForwardBlock<E>(c, f, sight, n, h, i);
+      }
+    }
   }
 }
 
-// Queries [i, i + m) against keys [j, j + w): both gradients of the scores from the recomputed
-// products in b.p and b.dp, then their shares of dq, dk and dv.
+// b.p from scores to probabilities and b.dp to the scores' gradients, for a vector of queries.
 template <class T>
-void BackwardStep(const BackwardScratch<T>& b, const AttentionShape& s, const Sight& sight,
-                  const T* bias, const T* lse, const T* delta, std::int64_t i, std::int64_t m,
-                  std::int64_t j, std::int64_t w) {
-  for (std::int64_t r = 0; r < m; ++r) {
-    T *p = b.p + r * kScoreRow, *dp = b.dp + r * kScoreRow;
-    const std::int64_t seen = std::clamp<std::int64_t>(sight.of(i + r) - j, 0, w);
-    std::fill(p + seen, p + w, T{0});
-    std::fill(dp + seen, dp + w, T{0});
-    ScoreGradients(p, dp, bias == nullptr ? nullptr : bias + j, lse[r], delta[r], seen);
-  }
-  const View<T> p{b.p, 1, kScoreRow}, dp{b.dp, 1, kScoreRow};  // transposed
-  Product<true>(p, b.g, s.dim, b.dv + j * s.dim, s.dim, w, m, s.dim);
-  Product<true>(dp, b.q, s.dim, b.dk + j * s.dim, s.dim, w, m, s.dim);
-  Product<true>(View<T>{b.dp, kScoreRow, 1}, b.k + j * s.dim, s.dim, b.dq, s.dim, m, w, s.dim);
+void ScoreGradients(const BackwardScratch<T>& b, const Sight<T>& sight, const BlockPlace& at,
+                    std::int64_t c) {
+  const hn::ScalableTag<T> d;
+  const auto lse = hn::Load(d, b.lse + c), delta = hn::Load(d, b.delta + c);
+  ForEachKey(sight, at, c, T{0}, [&](std::int64_t r, const auto& masked) {
+    T *p = b.p + r * kQueries + c, *dp = b.dp + r * kQueries + c;
+    auto x = hn::Load(d, p);
+    if (sight.bias != nullptr) x = hn::Add(x, hn::Set(d, sight.bias[at.j + r]));
+    const auto e = masked(ExpOf(d, hn::Sub(x, lse)));
+    hn::Store(e, d, p);
+    hn::Store(hn::Mul(e, hn::Sub(hn::Load(d, dp), delta)), d, dp);
+  });
 }
 
 template <class E, class T>
-void BackwardHead(const AttentionBackward& c, const BackwardScratch<T>& b, const T* bias,
-                  std::int64_t keys, std::int64_t n, std::int64_t h) {
+void BackwardBlock(const AttentionBackward& c, const BackwardScratch<T>& b, const Sight<T>& sight,
+                   std::int64_t n, std::int64_t h, std::int64_t i) {
   const auto& s = c.shape;
-  const Sight sight(s, keys);
-  const std::int64_t row = TransposedRow(s.keys);
-  Pack(At<E>(c.v, n, h, 0), c.v.time, b.dv, keys, s.dim, T{1});  // a place for a moment
-  Transpose(b.dv, s.dim, b.vt, row, keys, s.dim);
-  Pack(At<E>(c.k, n, h, 0), c.k.time, b.k, keys, s.dim, T{1});
-  Transpose(b.k, s.dim, b.kt, row, keys, s.dim);
-  std::fill_n(b.dk, s.keys * s.dim, T{0});
-  std::fill_n(b.dv, s.keys * s.dim, T{0});
-  const auto* lse = static_cast<const T*>(c.lse) + (n * s.heads + h) * s.queries;
-  T delta[kQueries];
-  for (std::int64_t i = 0; i < s.queries; i += kQueries) {
-    const std::int64_t m = std::min(kQueries, s.queries - i);
-    const std::int64_t limit = sight.of(i + m - 1);
-    Pack(At<E>(c.q, n, h, i), c.q.time, b.q, m, s.dim, static_cast<T>(s.scale));
-    Pack(At<T>(c.g, n, h, i), c.g.time, b.g, m, s.dim, T{1});
-    for (std::int64_t r = 0; r < m; ++r) {
-      delta[r] = Dot(b.g + r * s.dim, At<T>(c.out, n, h, i + r), s.dim);
-    }
-    std::fill_n(b.dq, m * s.dim, T{0});
-    for (std::int64_t j = 0; j < limit; j += kKeys) {
-      const std::int64_t w = std::min(kKeys, limit - j);
-      Product<false>(View<T>{b.q, s.dim, 1}, b.kt + j, row, b.p, kScoreRow, m, s.dim, w);
-      Product<false>(View<T>{b.g, s.dim, 1}, b.vt + j, row, b.dp, kScoreRow, m, s.dim, w);
-      BackwardStep(b, s, sight, bias, lse + i, delta, i, m, j, w);
-    }
-    Unpack(b.dq, To<T>(c.dq, n, h, i), c.dq.time, m, s.dim, static_cast<T>(s.scale));
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  const std::int64_t m = std::min(kQueries, s.queries - i), limit = sight.of(i + m - 1);
+  PackQueries(At<E>(c.q, n, h, i), c.q.time, b.q, b.qt, m, s.dim, static_cast<T>(s.scale));
+  PackQueries(At<T>(c.g, n, h, i), c.g.time, b.g, b.gt, m, s.dim, T{1});
+  const auto* lse = static_cast<const T*>(c.lse) + (n * s.heads + h) * s.queries + i;
+  std::fill_n(b.lse, kQueries, T{0});
+  std::fill_n(b.delta, kQueries, T{0});
+  std::copy_n(lse, m, b.lse);
+  for (std::int64_t r = 0; r < m; ++r) {
+    b.delta[r] = Dot(b.g + r * s.dim, At<T>(c.out, n, h, i + r), s.dim);
   }
-  Unpack(b.dk, To<T>(c.dk, n, h, 0), c.dk.time, s.keys, s.dim, T{1});
-  Unpack(b.dv, To<T>(c.dv, n, h, 0), c.dv.time, s.keys, s.dim, T{1});
+  std::fill_n(b.dq, m * s.dim, T{0});
+  for (std::int64_t j = 0; j < limit; j += kKeys) {
+    const BlockPlace at{i, (m + lanes - 1) / lanes * lanes, j, std::min(kKeys, limit - j)};
+    const T* k = b.k + j * s.dim;
+    Product<false>(View<T>{k, s.dim, 1}, b.qt, kQueries, b.p, kQueries, at.w, s.dim, at.padded);
+    Product<false>(View<T>{b.v + j * s.dim, s.dim, 1}, b.gt, kQueries, b.dp, kQueries, at.w, s.dim,
+                   at.padded);
+    for (std::int64_t q = 0; q < at.padded; q += lanes) ScoreGradients(b, sight, at, q);
+    const View<T> p{b.p, kQueries, 1}, dp{b.dp, kQueries, 1};
+    Product<true>(p, b.g, s.dim, b.dv + j * s.dim, s.dim, at.w, m, s.dim);
+    Product<true>(dp, b.q, s.dim, b.dk + j * s.dim, s.dim, at.w, m, s.dim);
+    Product<true>(View<T>{b.dp, 1, kQueries}, k, s.dim, b.dq, s.dim, m, at.w, s.dim);
+  }
+  Unpack(b.dq, To<T>(c.dq, n, h, i), c.dq.time, m, s.dim, static_cast<T>(s.scale));
 }
 
 template <class E, class T>
 void Backward(const AttentionBackward& c, void* scratch) {
-  const BackwardScratch<T> b(c.shape, static_cast<T*>(scratch));
-  for (std::int64_t n = 0; n < c.shape.rows; ++n) {
+  const auto& s = c.shape;
+  const BackwardScratch<T> b(s, static_cast<T*>(scratch));
+  for (std::int64_t n = 0; n < s.rows; ++n) {
     std::int64_t keys;
-    const T* bias = BiasOf(c.mask, n, b.bias, c.shape.keys, &keys);
-    for (std::int64_t h = 0; h < c.shape.heads; ++h) BackwardHead<E>(c, b, bias, keys, n, h);
+    const T* bias = BiasOf(c.mask, n, b.bias, s.keys, &keys);
+    const auto sight = SightOf(s, keys, bias);
+    for (std::int64_t h = 0; h < s.heads; ++h) {
+      Pack(At<E>(c.k, n, h, 0), c.k.time, b.k, keys, s.dim, T{1});
+      Pack(At<E>(c.v, n, h, 0), c.v.time, b.v, keys, s.dim, T{1});
+      std::fill_n(b.dk, s.keys * s.dim, T{0});
+      std::fill_n(b.dv, s.keys * s.dim, T{0});
+      for (std::int64_t i = 0; i < s.queries; i += kQueries) {
+        BackwardBlock<E>(c, b, sight, n, h, i);
+      }
+      Unpack(b.dk, To<T>(c.dk, n, h, 0), c.dk.time, s.keys, s.dim, T{1});
+      Unpack(b.dv, To<T>(c.dv, n, h, 0), c.dv.time, s.keys, s.dim, T{1});
+    }
   }
 }
 

@@ -16,9 +16,14 @@
 HWY_BEFORE_NAMESPACE();
 namespace descent::kernels::HWY_NAMESPACE {
 
-// A block of c in registers: 6 rows of 2 vectors leave room for b and a in 16 registers and hide
-// the latency of multiply-add.
-constexpr int kRows = 6, kVectors = 2;
+// A block of c in registers: enough rows of 2 vectors to hide the latency of multiply-add, with
+// room for b and a in 16 registers, or 32 where there are so many.
+#if HWY_ARCH_ARM_A64 || (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3)
+constexpr int kRows = 8;
+#else
+constexpr int kRows = 6;
+#endif
+constexpr int kVectors = 2;
 
 // Element (i, j) at data[i * row + j * column].
 template <class T>
@@ -27,8 +32,8 @@ struct View {
   std::int64_t row, column;
 };
 
-// c[Rows, cols] (=, or += if Accumulate) a[Rows, k] b[k, cols]. The last vector has `last` elements,
-// if Whole all of its lanes: a branch inside the loop would cost a tenth.
+// c[Rows, cols] (=, or += if Accumulate) a[Rows, k] b[k, cols]. The last vector has `last`
+// elements, if Whole all of its lanes: a branch inside the loop would cost a tenth.
 template <bool Accumulate, bool Whole, int Rows, int Vectors, class T>
 HWY_INLINE void Block(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
                       std::int64_t k, std::size_t last) {
