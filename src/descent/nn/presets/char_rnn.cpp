@@ -7,8 +7,8 @@
 #include <optional>
 
 #include "descent/nn/layers.h"
+#include "descent/nn/product.h"
 #include "descent/nn/registry.h"
-#include "descent/ops/ops.h"
 
 namespace descent::nn {
 namespace {
@@ -67,8 +67,7 @@ class CharRnn final : public Module {
     if (!o_.tied) return y;
     const auto weight = scope.parameter("embedding.weight", {o_.vocabulary, o_.embedding}, zeros());
     const auto bias = scope.parameter("head.bias", {o_.vocabulary}, zeros(), false);
-    if (scope.compute != DType::bfloat16) return matmul(y, weight, false, true) + bias;
-    return matmul(cast(y, scope.compute), cast(weight, scope.compute), false, true) + bias;
+    return product(scope, y, weight) + bias;
   }
 
   std::string describe() const override { return fmt::format("char_rnn({})", o_.cell); }
