@@ -153,6 +153,14 @@ std::vector<Row> rows() {
       {"logsumexp", one([](ValueSpan x) { return logsumexp(x[0], 0); }), {{5, 3}}},
       {"softmax", one([](ValueSpan x) { return softmax(x[0], -1); }), {{5, 3}}},
       {"log_softmax", one([](ValueSpan x) { return log_softmax(x[0], 1); }), {{4, 10}}},
+      {"softmax_cross_entropy",
+       one([](ValueSpan x) { return square(softmax_cross_entropy(x[0], constant(indices()))); }),
+       {{4, 3}}},
+      {"softmax_cross_entropy_positions",
+       one([](ValueSpan x) {
+         return softmax_cross_entropy(x[0], constant(indices().reshaped({2, 2}))) * x[1];
+       }),
+       {{2, 2, 70}, {2, 2}}},
       {"norm", one([](ValueSpan x) { return norm(x[0]); }), {{4, 10}}, 0.1, 1},
       {"dot", one([](ValueSpan x) { return dot(x[0], x[1]); }), {{7}, {7}}},
       {"reshape",

@@ -437,6 +437,21 @@ def class_weighted(**options):
     return lambda p, t, _: F.cross_entropy(p, t, weights, **options)
 
 
+def positions(**options):
+    """[rows, positions, classes]: the mean over the positions of each row, then over the rows."""
+
+    def loss(p, t, weight):
+        rows = F.cross_entropy(p.transpose(1, 2), t, reduction="none", **options).mean(1)
+        return weighted(rows, weight)
+
+    return loss
+
+
+def positions_class_weighted(**options):
+    weights = torch.tensor([0.5, 2.0, 1.25, 0.25])
+    return lambda p, t, _: F.cross_entropy(p.transpose(1, 2), t, weights, **options)
+
+
 def one_logit(p, t, weight):
     rows = F.binary_cross_entropy_with_logits(p[:, 0], t.to(p.dtype), reduction="none")
     return weighted(rows, weight)
@@ -476,6 +491,10 @@ LOSSES = {
     "cross_entropy_probabilities": (cross_entropy(), [8, 4], -1, False),
     "cross_entropy_probabilities_weighted": (cross_entropy(), [8, 4], -1, True),
     "cross_entropy_probabilities_both": (class_weighted(label_smoothing=0.2), [8, 4], -1, False),
+    "cross_entropy_positions": (positions(), [8, 3, 4], 4, False),
+    "cross_entropy_positions_weighted": (positions(), [8, 3, 4], 4, True),
+    "cross_entropy_positions_both": (
+        positions_class_weighted(label_smoothing=0.2), [8, 3, 4], 4, False),
     "binary_cross_entropy": (one_logit, [8, 1], 2, False),
     "binary_cross_entropy_weighted": (one_logit, [8, 1], 2, True),
     "binary_cross_entropy_rest": (against_the_rest, [8, 3], 3, False),
@@ -489,7 +508,8 @@ LOSSES = {
 def loss_case(function, shape, classes, has_weight):
     p = numbers(shape, seed_of("prediction")).requires_grad_()
     if classes > 0:
-        t = labels(shape[0], classes, seed_of("target"))
+        leading = shape[:max(1, len(shape) - 1)]
+        t = labels(math.prod(leading), classes, seed_of("target")).reshape(leading)
     else:
         t = numbers(shape, seed_of("target"))
         t = (t + 2) / 4 if classes < 0 else t

@@ -26,7 +26,7 @@ const bool restricted = [] {
 TEST(Targets, EveryTargetPassesTheKernelTests) {
   if (restricted) return;
   const std::string tests =
-      "EltwiseFloat*:EltwiseInteger*:Eltwise.*:Cast*:Reduce*:Random*:Strided*:"
+      "EltwiseFloat*:EltwiseInteger*:Eltwise.*:Cast*:Reduce*:Random*:Strided*:Softmax*:"
       "TileProgram.Every*:TileProgram.Adam*:Matmul.EachMethod*:Matmul.NaN*:*Attention*:LayerNorm*:"
       "PackedProduct*:*RecurrentKernel*:Targets."
       "IsTheOneAskedFor";

@@ -22,7 +22,7 @@ inline void PrintTo(const LossCase& c, std::ostream* out) { *out << c.name; }
 
 inline std::vector<LossCase> loss_cases() {
   using enum Targets;
-  const Shape scores{8, 4}, wide{8, 3}, single{8, 1};
+  const Shape scores{8, 4}, positions{8, 3, 4}, wide{8, 3}, single{8, 1};
   const std::vector<double> weights{0.5, 2.0, 1.25, 0.25};
   const auto smoothed = with({{"label_smoothing", 0.2}});
   const auto by_class = with({{"class_weights", weights}});
@@ -42,6 +42,9 @@ inline std::vector<LossCase> loss_cases() {
       {"cross_entropy_probabilities", ce, {}, scores, probabilities},
       {"cross_entropy_probabilities_weighted", ce, {}, scores, probabilities, 0, true},
       {"cross_entropy_probabilities_both", ce, both, scores, probabilities},
+      {"cross_entropy_positions", ce, {}, positions, labels, 4},
+      {"cross_entropy_positions_weighted", ce, {}, positions, labels, 4, true},
+      {"cross_entropy_positions_both", ce, both, positions, labels, 4},
       {"binary_cross_entropy", bce, {}, single, labels, 2},
       {"binary_cross_entropy_weighted", bce, {}, single, labels, 2, true},
       {"binary_cross_entropy_rest", bce, {}, wide, labels, 3},

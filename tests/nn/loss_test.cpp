@@ -33,7 +33,11 @@ Loss made(const std::string& name, const Options& options) {
 }
 
 Array target_of(const LossCase& c, DType dtype) {
-  if (c.targets == Targets::labels) return labels(c.prediction[0], c.classes, "target");
+  if (c.targets == Targets::labels) {
+    if (c.prediction.rank() < 3) return labels(c.prediction[0], c.classes, "target");
+    return labels(c.prediction[0] * c.prediction[1], c.classes, "target")
+        .reshaped({c.prediction[0], c.prediction[1]});
+  }
   const auto array = numbers(c.prediction, "target", dtype);
   if (c.targets == Targets::numbers) return array;
   return mapped(array, [](double x) { return (x + 2) / 4; });

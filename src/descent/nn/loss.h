@@ -9,8 +9,9 @@
 namespace descent::nn {
 
 // prediction: [rows, outputs] of this shard; target: classification int64 [rows] (some losses take
-// probabilities [rows, classes] too), regression [rows, outputs] of the prediction's type; weight:
-// [rows] or null (all one).
+// probabilities [rows, classes] too), regression [rows, outputs] of the prediction's type; language
+// models [rows, positions, vocabulary] and int64 [rows, positions]; weight: [rows] or null (all
+// one).
 // Returns the weighted mean over the rows of the whole batch (all shards): sum w l / sum w,
 // replicated, so that it can be differentiated.
 struct Loss {
@@ -41,7 +42,8 @@ struct CrossEntropyOptions {
 };
 // -log softmax(p)[t], or -sum_c t_c log softmax(p)_c where t are probabilities [rows, classes];
 // torch.nn.CrossEntropyLoss with its label smoothing and class weights (for labels the mean is
-// divided by the sum of the rows' class weights).
+// divided by the sum of the rows' class weights). Also p [rows, positions, classes] and labels
+// [rows, positions]: the loss of a row is the mean over its positions.
 Loss cross_entropy(const CrossEntropyOptions& options = {});
 // softplus(z) - y z from logits z; torch.nn.BCEWithLogitsLoss. Target: labels int64 [rows] (one
 // output: 0 or 1; more: each class against the rest), or numbers in [0, 1] as the prediction.

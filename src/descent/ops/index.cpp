@@ -5,10 +5,10 @@
 
 #include "descent/ir/op.h"
 #include "descent/kernels/reduce.h"
+#include "descent/ops/check_range.h"
 #include "descent/ops/ops.h"
 
 namespace descent {
-namespace {
 
 void check_range(
     const std::int64_t* index, std::int64_t n, std::int64_t limit, const char* what,
@@ -21,6 +21,8 @@ void check_range(
         "", remedy);
   }
 }
+
+namespace {
 
 std::int64_t row_size(const Shape& table) { return table[0] == 0 ? 0 : table.size() / table[0]; }
 

@@ -65,6 +65,9 @@ Value logsumexp(const Value& x, int axis = -1, bool keep = false);
 Value softmax(const Value& x, int axis = -1);
 Value log_softmax(const Value& x, int axis = -1);
 Value argmax(const Value& x, int axis = -1);       // int64, no gradient
+// -log softmax(logits) at the labels: [..., classes] and int64 [...] -> [...]. One operation, since
+// it is what a classifier or a language model ends in.
+Value softmax_cross_entropy(const Value& logits, const Value& labels);
 Value sum_to(const Value& x, const Shape& shape);  // reverses broadcast_to
 Value dot(const Value& a, const Value& b);         // sum of products of all elements
 Value norm(const Value& x);                        // Euclidean norm of all elements

@@ -5,7 +5,9 @@
 // probability for each class (mixed or distilled rows).
 // Labels: mean = sum l / sum v_t. Weighted rows, sum u l / sum u with u = v_t, want each row's
 // l / v_t. A class of weight 0 is left out altogether (PyTorch keeps the smoothed part of its rows
-// in the numerator). Probabilities: mean = sum l / rows.
+// in the numerator). Where each row has several labels (the tokens of a text), its loss is the mean
+// over them, weighted by v, and its weight the mean of v, so that the mean over rows is that over
+// all labels. Probabilities: mean = sum l / rows.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -37,25 +39,27 @@ bool is_probability(const Value& target) { return target.dtype() != DType::int64
 void check_shapes(const Value& prediction, const Value& target,
                   const std::vector<double>& weights) {
   const auto& p = prediction.shape();
-  const bool labels = !is_probability(target) && target.rank() == 1;
-  const bool fits = labels ? p.rank() == 2 && p[0] == target.shape()[0]
-                           : is_probability(target) && p.rank() == 2 && p == target.shape();
+  const auto& t = target.shape();
+  const bool one = p.rank() == 2 && t.rank() == 1 && p[0] == t[0];
+  const bool several = p.rank() == 3 && t.rank() == 2 && p[0] == t[0] && p[1] == t[1];
+  const bool fits = target.dtype() == DType::int64 ? one || several : p.rank() == 2 && p == t;
   if (!fits) {
     throw Error(ErrorKind::usage,
                 fmt::format("prediction {} and target {} do not fit", to_string(prediction.type()),
                             to_string(target.type())),
                 {},
                 "it wants [rows, classes] and class labels int64 [rows] or probabilities [rows, "
-                "classes]; for numbers use mse");
+                "classes], or [rows, positions, classes] and int64 [rows, positions]; for numbers "
+                "use mse");
   }
-  if (p[1] < 2) {
+  if (p[-1] < 2) {
     throw Error(ErrorKind::usage,
                 fmt::format("prediction {} has one output", to_string(prediction.type())), {},
                 "use one output a class, or binary_cross_entropy for a single logit");
   }
-  if (weights.empty() || static_cast<std::int64_t>(weights.size()) == p[1]) return;
+  if (weights.empty() || static_cast<std::int64_t>(weights.size()) == p[-1]) return;
   throw Error(ErrorKind::usage,
-              fmt::format("{} class weights for {} classes", weights.size(), p[1]));
+              fmt::format("{} class weights for {} classes", weights.size(), p[-1]));
 }
 
 Value as_value(const std::vector<double>& weights, DType dtype) {
@@ -67,23 +71,31 @@ Value divided_where_not_zero(const Value& x, const Value& w) {
   return x / (w + equal_mask(w, zeros_like(w)));
 }
 
-Value of_labels(const Value& surprise, const Value& target, const CrossEntropyOptions& options) {
-  // Selected, not multiplied: a masked class may have a logit of minus infinity.
-  const Value hot = one_hot(target, surprise.shape()[1], surprise.dtype());
-  const Value own = sum(where(hot, surprise, zeros_like(surprise)), {1});
+// The loss of each label, divided by its class weight.
+Value of_labels(const Value& prediction, const Value& target, const CrossEntropyOptions& options) {
+  const Value own = softmax_cross_entropy(prediction, target);
   if (options.label_smoothing == 0) return own;
+  const Value surprise = -log_softmax(prediction);
   Value spread;
   if (options.class_weights.empty()) {
-    spread = mean(surprise, {1});
+    spread = mean(surprise, {-1});
   } else {
-    const Value weights = as_value(options.class_weights, surprise.dtype());
-    spread = divided_where_not_zero(mean(surprise * weights, {1}), gather(weights, target));
+    const Value weights = as_value(options.class_weights, prediction.dtype());
+    spread = divided_where_not_zero(mean(surprise * weights, {-1}), gather(weights, target));
   }
   return own * (1 - options.label_smoothing) + spread * options.label_smoothing;
 }
 
-Value of_probabilities(const Value& surprise, const Value& target,
+// The loss of each row where it has several labels.
+Value over_positions(const Value& each, const Value& target, const CrossEntropyOptions& options) {
+  if (options.class_weights.empty()) return mean(each, {1});
+  const Value weights = gather(as_value(options.class_weights, each.dtype()), target);
+  return divided_where_not_zero(sum(each * weights, {1}), sum(weights, {1}));
+}
+
+Value of_probabilities(const Value& prediction, const Value& target,
                        const CrossEntropyOptions& options) {
+  const Value surprise = -log_softmax(prediction);
   const double s = options.label_smoothing;
   Value q = cast(target, surprise.dtype());
   if (s != 0) q = q * (1 - s) + s / static_cast<double>(surprise.shape()[1]);
@@ -98,13 +110,15 @@ Loss cross_entropy(const CrossEntropyOptions& options) {
   Loss loss{.name = "cross_entropy", .classification = true};
   loss.rows = [options](const Value& prediction, const Value& target) {
     check_shapes(prediction, target, options.class_weights);
-    const Value surprise = -log_softmax(prediction);
-    return is_probability(target) ? of_probabilities(surprise, target, options)
-                                  : of_labels(surprise, target, options);
+    if (is_probability(target)) return of_probabilities(prediction, target, options);
+    const Value each = of_labels(prediction, target, options);
+    return target.rank() == 1 ? each : over_positions(each, target, options);
   };
   if (!options.class_weights.empty()) {
     loss.row_weights = [weights = options.class_weights](const Value& target, DType dtype) {
-      return is_probability(target) ? Value() : gather(as_value(weights, dtype), target);
+      if (is_probability(target)) return Value();
+      const Value each = gather(as_value(weights, dtype), target);
+      return target.rank() == 1 ? each : mean(each, {1});
     };
   }
   return loss;
