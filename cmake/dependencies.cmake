@@ -21,6 +21,20 @@ pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy>=1.0.3)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus>=3.3)
 
+# Its package file links the trainer too, which nothing here needs.
+if(NOT TARGET sentencepiece::sentencepiece)
+  find_path(SENTENCEPIECE_INCLUDE_DIR sentencepiece_processor.h)
+  find_library(SENTENCEPIECE_LIBRARY sentencepiece)
+  mark_as_advanced(SENTENCEPIECE_INCLUDE_DIR SENTENCEPIECE_LIBRARY)
+  if(NOT SENTENCEPIECE_INCLUDE_DIR OR NOT SENTENCEPIECE_LIBRARY)
+    message(FATAL_ERROR "SentencePiece not found: install libsentencepiece-dev")
+  endif()
+  add_library(sentencepiece::sentencepiece UNKNOWN IMPORTED)
+  set_target_properties(sentencepiece::sentencepiece PROPERTIES
+    IMPORTED_LOCATION "${SENTENCEPIECE_LIBRARY}"
+    INTERFACE_INCLUDE_DIRECTORIES "${SENTENCEPIECE_INCLUDE_DIR}")
+endif()
+
 # oneDNN's own package file insists on OpenCL headers where it was built with an OpenCL engine, as
 # Debian's is; the CPU engine needs none, so look for the library itself.
 if(NOT TARGET DNNL::dnnl)

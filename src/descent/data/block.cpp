@@ -48,6 +48,7 @@ std::vector<Column> columns_of(const Array& targets, const std::string& name,
 void attach_targets(Table& table, const std::string& path, const Options& options) {
   Options plain = options;
   plain.set("source", "auto");
+  plain.set("task", "regression");  // labels in a .txt are a table
   Table targets = read_tables(path, plain).train;
   if (targets.rows != table.rows) {
     throw Error(ErrorKind::data,

@@ -8,6 +8,7 @@
 
 #include "descent/base/error.h"
 #include "descent/data/block.h"
+#include "descent/data/language.h"
 #include "descent/data/leak.h"
 #include "descent/data/options.h"
 #include "descent/data/pipeline.h"
@@ -43,12 +44,14 @@ Tables read_all(const Options& options, std::uint64_t seed) {
   }
   Tables tables = read_tables(options.text("path"), options, seed);
   attach(tables.train, options, "targets");
+  Options further = options;  // the other files hold what the first does
+  if (tables.train.text) further.set("task", "language");
   if (options.has("valid_path")) {
-    tables.valid = read_tables(options.text("valid_path"), options, seed).train;
+    tables.valid = read_tables(options.text("valid_path"), further, seed).train;
     attach(*tables.valid, options, "valid_targets");
   }
   if (options.has("test_path")) {
-    tables.test = read_tables(options.text("test_path"), options, seed).train;
+    tables.test = read_tables(options.text("test_path"), further, seed).train;
     attach(*tables.test, options, "test_targets");
   }
   return tables;
@@ -101,6 +104,12 @@ std::string describe_features(const Table& table, const Transform& transform) {
   if (transform.block().present) {
     return fmt::format("{} of {} {}", rows, to_string(transform.sample_shape()),
                        name_of(table.block.dtype()));
+  }
+  if (transform.has_tokens()) {
+    const auto& how = transform.text();
+    return fmt::format("{} of texts in column \"{}\": {} tokens each, of {} ({})", rows, how.column,
+                       with_commas(how.context), with_commas(how.tokenizer->vocabulary()),
+                       how.tokenizer->type());
   }
   std::int64_t numeric = 0, text = 0, missing = 0;
   for (const auto& fitted : transform.columns()) {
@@ -194,6 +203,8 @@ SplitRows split_table(const Target& target, const std::vector<std::int64_t>& row
 
 Splits load(const Options& options, std::uint64_t seed) {
   Tables tables = read_all(options, seed);
+  if (tables.train.text)
+    return load_language(std::move(tables), options, fractions(options, tables));
   Splits splits;
   take_warnings(tables.train, splits.warnings, false);
   const Table& table = tables.train;
@@ -253,9 +264,10 @@ std::string targets_for(const std::string& path, const Options& options) {
   return {};
 }
 
-// Images are read as the model takes them, whatever it was trained from.
+// Images are read as the model takes them, texts as texts, whatever it was trained from.
 Options as_trained(const Transform& transform, const Options& options) {
   Options all = options;
+  if (transform.task() == Task::language) all.set("task", "language");
   const Shape& shape = transform.block().shape;
   if (!transform.block().present || shape.rank() != 3) return all;
   all.set("channels", shape[0]);
@@ -269,6 +281,11 @@ LoadedRows load_for(const Transform& transform, const std::string& path, bool ne
                     const Options& options, const std::string& part,
                     const std::string& targets_path) {
   Table table = choose_part(read_tables(path, as_trained(transform, options)), part, path);
+  if (table.text) {
+    LoadedRows loaded;
+    loaded.data = windows_of(transform, *table.text, path);
+    return loaded;
+  }
   const auto targets = targets_path.empty() ? targets_for(path, options) : targets_path;
   if (!targets.empty()) attach_targets(table, targets, options);
   LoadedRows loaded;

@@ -126,6 +126,23 @@ class GatherOneHot {
   std::int64_t classes_;
 };
 
+// Windows of a text and the same ones a token later.
+class GatherWindows {
+ public:
+  explicit GatherWindows(const Dataset& dataset)
+      : stream_(dataset.stream), context_(dataset.context) {}
+  void operator()(std::int64_t begin, std::int64_t i, Batch& out) const {
+    const auto* from = reinterpret_cast<const std::int32_t*>(stream_.raw()) + begin;
+    std::copy_n(from, context_, reinterpret_cast<std::int64_t*>(out.features.raw()) + i * context_);
+    std::copy_n(from + 1, context_,
+                reinterpret_cast<std::int64_t*>(out.targets.raw()) + i * context_);
+  }
+
+ private:
+  Array stream_;
+  std::int64_t context_;
+};
+
 }  // namespace
 
 struct Loader::State {
@@ -148,7 +165,9 @@ struct Loader::State {
     key = fold_in(seed, hash_text("shuffle"));
     // The whole data as one batch are the same rows in any order.
     shuffle = options.shuffle && options.batch_size != 0;
-    if (dataset.features.dtype() == DType::uint8) {
+    if (dataset.stream) {
+      windows.emplace_back(dataset);
+    } else if (dataset.features.dtype() == DType::uint8) {
       bytes.emplace_back(dataset, options.dtype);
     } else {
       features.emplace_back(dataset.features, options.dtype);
@@ -161,7 +180,7 @@ struct Loader::State {
     if (dataset.weights) weights.emplace_back(dataset.weights, options.dtype);
     ahead = options.prefetch;
     const std::size_t size =
-        size_of(options.dtype) * static_cast<std::size_t>(batch * (dataset.features.size() / rows));
+        size_of(features_dtype()) * static_cast<std::size_t>(batch * dataset.sample_shape().size());
     if (size < kWorthAThread && !options.augment) ahead = 0;
     slots.resize(static_cast<std::size_t>(ahead) + 1);
     for (auto& slot : slots) prepare(slot, rest);
@@ -177,6 +196,7 @@ struct Loader::State {
     if (options.dtype != DType::float32 && options.dtype != DType::float64) {
       fail("batches are float32 or float64");
     }
+    if (dataset.stream) return;
     for (const auto* array : {&dataset.targets, &dataset.weights}) {
       if (*array && array->shape()[0] != dataset.rows())
         fail("features and targets differ in rows");
@@ -189,7 +209,12 @@ struct Loader::State {
       shape[0] = batch;
       return Array(dtype, std::move(shape));
     };
-    slot.whole.features = make(dataset.features, options.dtype);
+    if (!windows.empty()) {
+      slot.whole.features = Array(DType::int64, {batch, dataset.context});
+      slot.whole.targets = Array(DType::int64, {batch, dataset.context});
+    } else {
+      slot.whole.features = make(dataset.features, features_dtype());
+    }
     if (!targets.empty()) slot.whole.targets = make(dataset.targets, targets[0].dtype());
     if (!one_hot.empty()) slot.whole.targets = Array(options.dtype, {batch, options.one_hot});
     if (!weights.empty()) slot.whole.weights = make(dataset.weights, weights[0].dtype());
@@ -201,11 +226,21 @@ struct Loader::State {
     slot.last.rows = rest;
   }
 
-  std::int64_t row_at(std::int64_t epoch, std::int64_t position) const {
-    if (!shuffle) return position;
-    const Permutation permutation(static_cast<std::uint64_t>(rows),
-                                  fold_in(key, static_cast<std::uint64_t>(epoch)));
-    return static_cast<std::int64_t>(permutation(static_cast<std::uint64_t>(position)));
+  DType features_dtype() const {
+    const bool tokens = dataset.stream || dataset.features.dtype() == DType::int64;
+    return tokens ? DType::int64 : options.dtype;
+  }
+
+  Permutation permutation(std::int64_t epoch) const {
+    return {static_cast<std::uint64_t>(dataset.choices()),
+            fold_in(key, static_cast<std::uint64_t>(epoch))};
+  }
+
+  // Which row, or of a text which token a row begins with.
+  std::int64_t row_at(const Permutation& order, std::int64_t position) const {
+    if (!shuffle) return dataset.stream ? position * dataset.context : position;
+    const auto row = static_cast<std::int64_t>(order(static_cast<std::uint64_t>(position)));
+    return dataset.stream ? row * dataset.stride : row;
   }
 
   void fill(Slot& slot, Cursor at) const {
@@ -213,11 +248,10 @@ struct Loader::State {
     slot.is_last = begin + batch > rows;
     Batch& out = slot.batch();
     out.cursor = at;
-    const Permutation permutation(static_cast<std::uint64_t>(rows),
-                                  fold_in(key, static_cast<std::uint64_t>(at.epoch)));
+    const Permutation order = permutation(at.epoch);
     for (std::int64_t i = 0; i < out.rows; ++i) {
-      const auto position = static_cast<std::uint64_t>(begin + i);
-      const auto row = static_cast<std::int64_t>(shuffle ? permutation(position) : position);
+      const auto row = row_at(order, begin + i);
+      if (!windows.empty()) windows[0](row, i, out);
       if (!bytes.empty()) bytes[0](row, i, out.features);
       if (!features.empty()) features[0](row, i, out.features);
       if (!targets.empty()) targets[0](row, i, out.targets);
@@ -314,6 +348,7 @@ struct Loader::State {
   bool shuffle = true, constant = false, gathered = false;
   int ahead = 0;
   // None or one of each.
+  std::vector<GatherWindows> windows;
   std::vector<GatherBytes> bytes;
   std::vector<Gather> features, targets, weights;
   std::vector<GatherOneHot> one_hot;
@@ -363,7 +398,7 @@ std::int64_t Loader::rows() const { return state_->rows; }
 std::int64_t Loader::batch_size() const { return state_->batch; }
 std::int64_t Loader::batches_per_epoch() const { return state_->batches; }
 std::int64_t Loader::row_at(std::int64_t epoch, std::int64_t position) const {
-  return state_->row_at(epoch, position);
+  return state_->row_at(state_->permutation(epoch), position);
 }
 
 }  // namespace descent::data

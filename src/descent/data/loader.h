@@ -1,6 +1,8 @@
 // Loader: batches in an order that is computed, never stored. Batch k of epoch e holds rows
 // P_e(k * batch + i), P_e a permutation keyed by (seed, "shuffle", e), so a run can go on at any
-// cursor and nothing but the cursor is state. A thread may gather batches ahead; what they hold
+// cursor and nothing but the cursor is state. Of a text P_e permutes all places where a window may
+// begin, and an epoch takes the first rows() of them: as many tokens as the text has, at other
+// offsets each time. A thread may gather batches ahead; what they hold
 // does not depend on it.
 #pragma once
 #include <cstdint>
@@ -19,8 +21,9 @@ struct Cursor {
 };
 
 struct Batch {
-  Array features;  // float32 or float64 [rows, ...]
-  Array targets;   // int64 [rows] (classes) or float [rows, outputs or classes]; empty: none
+  Array features;  // float32 or float64 [rows, ...]; tokens: int64 [rows, context]
+  Array targets;   // int64 [rows] (classes), [rows, context] (the next tokens) or float
+                   // [rows, outputs or classes]; empty: none
   Array weights;   // float [rows]; empty: none
   std::int64_t rows = 0;
   Cursor cursor;  // where this batch stands
@@ -60,7 +63,8 @@ class Loader {
   std::int64_t rows() const;
   std::int64_t batch_size() const;  // rows of a full batch
   std::int64_t batches_per_epoch() const;
-  // Row of the dataset that stands at `position` (0 <= position < rows()) of an epoch.
+  // Row of the dataset that stands at `position` (0 <= position < rows()) of an epoch; of a text,
+  // the token it begins with.
   std::int64_t row_at(std::int64_t epoch, std::int64_t position) const;
 
  private:

@@ -11,6 +11,8 @@ std::vector<Option> shared_options() {
   const std::vector<std::string> none;
   auto sources = readers().names();
   sources.insert(sources.begin(), "auto");
+  auto tokenizer_names = tokenizers().names();
+  tokenizer_names.insert(tokenizer_names.begin(), "auto");
   return {
       {.key = "path",
        .help = "file or folder to train on (gzip and zstd are unpacked), or synthetic:NAME"},
@@ -40,9 +42,30 @@ std::vector<Option> shared_options() {
       {.key = "weights", .help = "column with the weight of each row in the loss"},
       {.key = "task",
        .fallback = "auto",
-       .help = "auto: classification where the target is text or has at most 20 different whole "
-               "numbers, else regression",
-       .choices = {"auto", "classification", "regression"}},
+       .help = "auto: language (predict the next token) for a .txt that is no table; "
+               "classification where the target is text or has at most 20 different whole numbers, "
+               "else regression",
+       .choices = {"auto", "classification", "regression", "language"}},
+      {.key = "text",
+       .help = "classification: the column whose texts are the features, as tokens; default: the "
+               "only feature where it holds texts that are no categories"},
+      {.key = "tokenizer",
+       .fallback = "auto",
+       .help = "how texts become tokens; auto: char for language, word for classification",
+       .choices = tokenizer_names},
+      {.key = "context",
+       .type = OptionType::integer,
+       .help = "tokens of a row; default: language 256; classification the longest training text, "
+               "at most 256 (shorter texts are filled up with token 0, longer ones cut)",
+       .min = 1.0,
+       .max = 1e6},
+      {.key = "stride",
+       .type = OptionType::integer,
+       .fallback = std::int64_t{1},
+       .help = "language: training windows begin at multiples of this, at most data.context. An "
+               "epoch has (tokens - 1) / context windows, at random places; validation and test "
+               "take them one after another",
+       .min = 1.0},
       {.key = "split",
        .type = OptionType::numbers,
        .fallback = std::vector<double>{0.8, 0.1, 0.1},
@@ -95,15 +118,25 @@ std::vector<Option> shared_options() {
 
 std::vector<Option> options() {
   std::vector<Option> all = shared_options();
-  for (const auto& [name, entry] : readers().entries()) {
-    for (const auto& option : entry.options) {
-      const auto same = [&](const Option& known) { return known.key == option.key; };
-      if (std::ranges::none_of(all, same)) all.push_back(option);
+  const auto add = [&](const auto& registry) {
+    for (const auto& [name, entry] : registry.entries()) {
+      for (const auto& option : entry.options) {
+        const auto same = [&](const Option& known) { return known.key == option.key; };
+        if (std::ranges::none_of(all, same)) all.push_back(option);
+      }
     }
-  }
+  };
+  add(readers());
+  add(tokenizers());
   return all;
 }
 
 Options default_options() { return resolve(options(), Options(), "data"); }
+
+Options with_defaults(const Options& given) {
+  Options all = default_options();
+  for (const auto& [key, value] : given.values()) all.set(key, value);
+  return all;
+}
 
 }  // namespace descent::data

@@ -4,6 +4,7 @@
 // alone; valid and test rows only pass through Transform::apply. The names of the classes are the
 // exception: they are the vocabulary of the target and are taken from the whole training file.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -13,6 +14,7 @@
 #include "descent/base/options.h"
 #include "descent/data/dataset.h"
 #include "descent/data/table.h"
+#include "descent/data/tokenizer.h"
 
 namespace descent::data {
 
@@ -39,6 +41,16 @@ struct FittedBlock {
   std::vector<double> fill, shift, scale;
 };
 
+// How texts become tokens. Classification: a column's cells, one row each, cut to `context` tokens
+// or filled up with 0; the tokenizer's token t is t + 1 there. Language: a whole text.
+struct FittedText {
+  std::string column;  // language: empty
+  std::int64_t context = 0, stride = 1;
+  TokenizerPtr tokenizer;
+};
+
+struct Splits;
+
 class Transform {
  public:
   // Fits on the given rows of the table. Appends lines for the user to `warnings`. Throws a usage
@@ -64,13 +76,21 @@ class Transform {
   const std::vector<std::string>& class_names() const { return class_names_; }
   std::int64_t classes() const { return static_cast<std::int64_t>(class_names_.size()); }
   const std::vector<std::string>& target_names() const { return target_names_; }
-  // Numbers that a model must put out per row: classes, or target columns.
+  // Numbers that a model must put out per row: classes, or target columns; of a language model per
+  // position: one for each token.
   std::int64_t outputs() const;
   Shape sample_shape() const;
   // One name per feature of a plain table ("age", "sex=female"); empty for blocks.
   std::vector<std::string> feature_names() const;
   const std::vector<FittedColumn>& columns() const { return columns_; }
   const FittedBlock& block() const { return block_; }
+  // Where rows are tokens: how; else no tokenizer is set.
+  const FittedText& text() const { return text_; }
+  bool has_tokens() const { return text_.tokenizer != nullptr; }
+  // Rows hold numbers below this (padding included); 0: not tokens.
+  std::int64_t vocabulary() const;
+  // Of rows' features in a batch, where numbers are `floating`.
+  DType features_dtype(DType floating) const { return has_tokens() ? DType::int64 : floating; }
 
   // Regression: targets in the file's units are value * target_scale()[k] + target_mean()[k].
   const std::vector<double>& target_mean() const { return target_mean_; }
@@ -81,10 +101,13 @@ class Transform {
 
  private:
   friend class TransformFitter;
+  friend Splits load_language(Tables tables, const Options& options,
+                              std::span<const double> fractions);
   friend class TransformApplier;
   Task task_ = Task::regression;
   std::vector<FittedColumn> columns_;
   FittedBlock block_;
+  FittedText text_;
   std::vector<std::string> target_names_, class_names_;
   std::vector<double> target_mean_, target_scale_;
   std::string weights_name_;
@@ -100,7 +123,7 @@ struct Splits {
   std::vector<std::string> warnings;  // leaks, skipped rows, dropped columns, one line each
   Shape sample_shape;                 // of one row's features
   std::int64_t classes = 0;           // 0 for regression
-  std::int64_t outputs = 0;           // numbers a model must put out per row
+  std::int64_t outputs = 0;           // numbers a model must put out per row (and position)
 };
 
 // Reads data.path (and data.valid_path, data.test_path), splits what is not given apart, fits and
@@ -117,6 +140,9 @@ struct SplitRows {
 // shuffle = false takes rows in file order (train first), for series in time.
 SplitRows split_rows(std::int64_t rows, std::span<const double> fractions,
                      std::span<const std::int64_t> classes, bool shuffle, std::uint64_t seed);
+
+// The numbers of rows [train, valid, test] that split_rows gives without classes.
+std::array<std::int64_t, 3> split_sizes(std::int64_t rows, std::span<const double> fractions);
 
 // Rows of a further file, for evaluate and predict.
 struct LoadedRows {

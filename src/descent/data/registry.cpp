@@ -21,6 +21,17 @@ std::string extension_of(const std::string& path) {
   return dot == std::string::npos || dot == 0 ? "" : name.substr(dot + 1);
 }
 
+std::string text_option(const Options& options, const char* key) {
+  return options.has(key) ? options.text(key) : std::string();
+}
+
+// True where the options speak of a table, not of a text to model.
+bool wants_columns(const Options& options) {
+  const auto task = text_option(options, "task");
+  const bool named = options.has("target") || options.has("targets") || options.has("text");
+  return named || (!task.empty() && task != "auto");
+}
+
 }  // namespace
 
 const ReaderRegistry& readers() {
@@ -47,15 +58,18 @@ Origin open_origin(const std::string& path) {
 }
 
 Tables read_tables(const std::string& path, const Options& options, std::uint64_t seed) {
-  const std::string source = options.has("source") ? options.text("source") : "auto";
-  if (source != "auto") {
+  const std::string source = text_option(options, "source");
+  if (source != "auto" && !source.empty()) {
     const auto& entry = readers().at(source, "data.source");
     return entry.make().read(open_origin(path), options, seed);
   }
+  const bool language = text_option(options, "task") == "language";
+  if (language) return readers().at("text").make().read(open_origin(path), options, seed);
   const Origin origin = open_origin(path);
   const ReaderRegistry::Entry* best = nullptr;
   int surest = 0;
   for (const auto& [name, entry] : readers().entries()) {
+    if (name == "text" && wants_columns(options)) continue;
     const int sure = entry.make().recognise(origin);
     if (sure > surest) {
       surest = sure;

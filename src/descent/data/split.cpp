@@ -52,19 +52,21 @@ void check(std::int64_t rows, std::span<const double> fractions) {
 
 }  // namespace
 
-SplitRows split_rows(std::int64_t rows, std::span<const double> fractions,
-                     std::span<const std::int64_t> classes, bool shuffle, std::uint64_t seed) {
+std::array<std::int64_t, 3> split_sizes(std::int64_t rows, std::span<const double> fractions) {
   check(rows, fractions);
   std::int64_t valid = std::llround(fractions[1] * static_cast<double>(rows));
   std::int64_t test = std::llround(fractions[2] * static_cast<double>(rows));
   while (valid + test >= rows) --(valid > test ? valid : test);
+  return {rows - valid - test, valid, test};
+}
 
+SplitRows split_rows(std::int64_t rows, std::span<const double> fractions,
+                     std::span<const std::int64_t> classes, bool shuffle, std::uint64_t seed) {
+  const auto [train, valid, test] = split_sizes(rows, fractions);
   SplitRows parts;
   if (!shuffle) {
     for (std::int64_t i = 0; i < rows; ++i) {
-      auto& part = i < rows - valid - test ? parts.train
-                   : i < rows - test       ? parts.valid
-                                           : parts.test;
+      auto& part = i < train ? parts.train : i < train + valid ? parts.valid : parts.test;
       part.push_back(i);
     }
     return parts;

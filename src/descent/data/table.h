@@ -1,5 +1,6 @@
 // Table: what a reader makes of a file before anything is fitted to it. Named columns of numbers
-// or texts, or one dense block of numbers per row (images, arrays), with its labels as columns.
+// or texts, or one dense block of numbers per row (images, arrays), with its labels as columns; or
+// a whole text, for language models.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -25,10 +26,11 @@ struct Column {
 struct Table {
   std::string where;  // the file's path: begins the place of every error
   std::int64_t rows = 0;
-  std::vector<Column> columns;   // features and target; where there is a block: the target alone
-  Array block;                   // features [rows, ...], uint8 or float32; empty for plain tables
-  bool sparse = false;           // the block's absent trailing columns are zeros (libsvm)
-  bool names_generated = false;  // no header: the columns are called c0, c1, ...
+  std::vector<Column> columns;  // features and target; where there is a block: the target alone
+  Array block;                  // features [rows, ...], uint8 or float32; empty for plain tables
+  bool sparse = false;          // the block's absent trailing columns are zeros (libsvm)
+  std::optional<std::string> text;    // a text to be modelled; then there are no rows and columns
+  bool names_generated = false;       // no header: the columns are called c0, c1, ...
   std::vector<std::int64_t> origin;   // line of each row in the file, from 1; empty: i + 1
   std::vector<std::string> files;     // of each row, where each is a file of its own (images)
   std::vector<std::string> warnings;  // rows skipped, guesses made: one line each for the user

@@ -5,32 +5,9 @@
 
 #include <cmath>
 
+#include "descent/data/unicode.h"
+
 namespace descent::data {
-namespace {
-
-// Length of the UTF-8 character that begins text[i], or 0 where there is none.
-std::size_t character(std::string_view text, std::size_t i) {
-  const auto byte = [&](std::size_t k) {
-    return i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u;
-  };
-  const auto follows = [&](std::size_t k) { return (byte(k) & 0xC0u) == 0x80u; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first < 0xE0) return follows(1) ? 2 : 0;
-  if (first >= 0xE0 && first < 0xF0) {
-    // No overlong forms, no surrogates.
-    if ((first == 0xE0 && byte(1) < 0xA0) || (first == 0xED && byte(1) >= 0xA0)) return 0;
-    return follows(1) && follows(2) ? 3 : 0;
-  }
-  if (first >= 0xF0 && first < 0xF5) {
-    if ((first == 0xF0 && byte(1) < 0x90) || (first == 0xF4 && byte(1) >= 0x90)) return 0;
-    return follows(1) && follows(2) && follows(3) ? 4 : 0;
-  }
-  return 0;
-}
-
-}  // namespace
-
 bool parse_number(std::string_view text, double& out) {
   if (text.size() > 1 && text.front() == '+' && text[1] != '-') text.remove_prefix(1);
   const auto [end, error] = fast_float::from_chars(text.data(), text.data() + text.size(), out);
@@ -50,7 +27,7 @@ std::string with_commas(std::int64_t n) {
 
 bool is_utf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
-    const auto n = character(text, i);
+    const auto n = character_length(text, i);
     if (n == 0) return false;
     i += n;
   }
@@ -80,7 +57,7 @@ std::string printable(std::string_view text) {
       out += "...";
       break;
     }
-    const auto n = character(text, i);
+    const auto n = character_length(text, i);
     const auto byte = static_cast<unsigned char>(text[i]);
     if (n == 0 || byte < 0x20 || byte == 0x7F) {
       out += fmt::format("\\x{:02x}", byte);

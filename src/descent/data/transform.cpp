@@ -67,6 +67,31 @@ FittedBlock block_from_json(const Json& json) {
   return block;
 }
 
+Json text_to_json(const FittedText& text) {
+  return {{"column", text.column},
+          {"context", text.context},
+          {"stride", text.stride},
+          {"tokenizer", tokenizer_to_json(*text.tokenizer)}};
+}
+
+FittedText text_from_json(const Json& json) {
+  FittedText text{.column = json.at("column").get<std::string>(),
+                  .context = json.at("context").get<std::int64_t>(),
+                  .stride = json.at("stride").get<std::int64_t>(),
+                  .tokenizer = tokenizer_from_json(json.at("tokenizer"))};
+  if (text.context < 1 || text.stride < 1) {
+    throw Error(ErrorKind::data, "context and stride are at least 1");
+  }
+  return text;
+}
+
+Task task_from(const std::string& name) {
+  for (const auto task : {Task::regression, Task::classification, Task::language}) {
+    if (name == name_of(task)) return task;
+  }
+  throw Error(ErrorKind::data, fmt::format("no task is called \"{}\"", name));
+}
+
 }  // namespace
 
 std::int64_t FittedColumn::width() const {
@@ -75,11 +100,18 @@ std::int64_t FittedColumn::width() const {
 }
 
 std::int64_t Transform::outputs() const {
+  if (task_ == Task::language) return vocabulary();
   return task_ == Task::classification ? classes()
                                        : static_cast<std::int64_t>(target_names_.size());
 }
 
+std::int64_t Transform::vocabulary() const {
+  if (!has_tokens()) return 0;
+  return text_.tokenizer->vocabulary() + (task_ == Task::language ? 0 : 1);
+}
+
 Shape Transform::sample_shape() const {
+  if (has_tokens()) return {text_.context};
   if (block_.present) return block_.shape;
   std::int64_t width = 0;
   for (const auto& column : columns_) width += column.width();
@@ -100,7 +132,7 @@ std::vector<std::string> Transform::feature_names() const {
 }
 
 void Transform::restore_targets(Array& values) const {
-  if (task_ == Task::classification) return;
+  if (task_ != Task::regression) return;
   const auto outputs = static_cast<std::int64_t>(target_mean_.size());
   for (std::int64_t i = 0; i < values.size(); ++i) {
     const auto k = static_cast<std::size_t>(i % outputs);
@@ -116,12 +148,13 @@ nlohmann::json Transform::to_json() const {
                {"table", {{"columns", all_names_}, {"names_generated", names_generated_}}}};
   if (task_ == Task::classification) {
     json["target"]["classes"] = class_names_;
-  } else {
+  } else if (task_ == Task::regression) {
     json["target"]["mean"] = target_mean_;
     json["target"]["scale"] = target_scale_;
   }
   if (!weights_name_.empty()) json["weights"] = weights_name_;
   if (block_.present) json["block"] = block_to_json(block_);
+  if (has_tokens()) json["text"] = text_to_json(text_);
   json["columns"] = Json::array();
   for (const auto& column : columns_) json["columns"].push_back(column_to_json(column));
   return json;
@@ -133,13 +166,12 @@ Transform Transform::from_json(const nlohmann::json& json) {
       throw Error(ErrorKind::data, "expected \"descent.transform\", version 1");
     }
     Transform t;
-    const auto task = json.at("task").get<std::string>();
-    t.task_ = task == "classification" ? Task::classification : Task::regression;
+    t.task_ = task_from(json.at("task").get<std::string>());
     const Json& target = json.at("target");
     t.target_names_ = target.at("columns").get<std::vector<std::string>>();
     if (t.task_ == Task::classification) {
       t.class_names_ = target.at("classes").get<std::vector<std::string>>();
-    } else {
+    } else if (t.task_ == Task::regression) {
       t.target_mean_ = target.at("mean").get<std::vector<double>>();
       t.target_scale_ = target.at("scale").get<std::vector<double>>();
       if (t.target_mean_.size() != t.target_names_.size() ||
@@ -147,12 +179,18 @@ Transform Transform::from_json(const nlohmann::json& json) {
         throw Error(ErrorKind::data, "the target needs a mean and a scale per column");
       }
     }
-    if (t.target_names_.empty()) throw Error(ErrorKind::data, "there is no target");
+    if (t.target_names_.empty() != (t.task_ == Task::language)) {
+      throw Error(ErrorKind::data, "there is no target");
+    }
     const Json& table = json.at("table");
     t.all_names_ = table.at("columns").get<std::vector<std::string>>();
     t.names_generated_ = table.at("names_generated").get<bool>();
     if (json.contains("weights")) t.weights_name_ = json.at("weights").get<std::string>();
     if (json.contains("block")) t.block_ = block_from_json(json.at("block"));
+    if (json.contains("text")) t.text_ = text_from_json(json.at("text"));
+    if (t.task_ == Task::language && !t.has_tokens()) {
+      throw Error(ErrorKind::data, "there is no tokenizer");
+    }
     for (const auto& column : json.at("columns")) t.columns_.push_back(column_from_json(column));
     return t;
   } catch (const Json::exception& e) {

@@ -27,6 +27,8 @@ class TransformApplier {
     Dataset out;
     if (t_.block_.present) {
       apply_block(out);
+    } else if (t_.has_tokens()) {
+      apply_text(out);
     } else {
       apply_columns(out);
     }
@@ -199,6 +201,40 @@ class TransformApplier {
           fmt::format("column \"{}\": {} with a category that the training rows never had, e.g. {}",
                       fitted.name, counted(unseen, "row"), printable(example)));
     }
+  }
+
+  // ---- tokens ----
+
+  void apply_text(Dataset& out) {
+    const Column& column = at(t_.text_.column);
+    const auto context = t_.text_.context;
+    out.features = Array(DType::int64, {rows(), context});  // 0: padding
+    auto* to = out.features.as<std::int64_t>().data();
+    std::int64_t unknown = 0, cut = 0;
+    for (const auto row : rows_) {
+      const auto tokens = t_.text_.tokenizer->encode(text_of(column, row), &unknown);
+      cut += static_cast<std::int64_t>(tokens.size()) > context;
+      const auto n = std::min(static_cast<std::int64_t>(tokens.size()), context);
+      for (std::int64_t i = 0; i < n; ++i)
+        to[i] = std::int64_t{1} + tokens[static_cast<std::size_t>(i)];
+      to += context;
+    }
+    if (cut > 0) {
+      warn(fmt::format("column \"{}\": {} cut to {} tokens (data.context)", column.name,
+                       counted(cut, "text"), context));
+    }
+    if (unknown > 0) {
+      warn(fmt::format("column \"{}\": {} that the training texts never had left out", column.name,
+                       counted(unknown, "character")));
+    }
+  }
+
+  static std::string text_of(const Column& column, std::int64_t row) {
+    if (cell_missing(column, row)) return {};
+    const auto i = static_cast<std::size_t>(row);
+    return column.kind == Column::Kind::text
+               ? column.dictionary[static_cast<std::size_t>(column.codes[i])]
+               : format_number(column.numbers[i]);
   }
 
   // ---- features from blocks ----

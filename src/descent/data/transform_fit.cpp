@@ -6,9 +6,11 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <set>
 
 #include "descent/base/error.h"
 #include "descent/data/block_layout.h"
+#include "descent/data/options.h"
 #include "descent/data/pipeline.h"
 #include "descent/data/target.h"
 #include "descent/data/text.h"
@@ -17,6 +19,7 @@ namespace descent::data {
 namespace {
 
 constexpr std::size_t kMostCategories = 1000;
+constexpr std::size_t kLongestText = 256;  // tokens of a row where data.context is not set
 
 struct Affine {
   double shift = 0, scale = 1;  // (x - shift) * scale
@@ -69,6 +72,8 @@ class TransformFitter {
     fit_target();
     if (table_.block) {
       fit_block();
+    } else if (const Column* column = text_column()) {
+      fit_text(*column);
     } else {
       for (const auto c : choose_features()) fit_column(table_.columns[c]);
       if (t_.columns_.empty()) {
@@ -159,6 +164,11 @@ class TransformFitter {
     t_.columns_.push_back(std::move(fitted));
   }
 
+  // Different texts that cannot be categories.
+  bool too_many(std::size_t n) const {
+    return n > kMostCategories || (n > 10 && 2 * n > rows_.size());
+  }
+
   void fit_categories(const Column& column) {
     std::vector<bool> used(column.dictionary.size());
     FittedColumn fitted{.name = column.name, .kind = column.kind};
@@ -175,7 +185,7 @@ class TransformFitter {
     }
     std::ranges::sort(fitted.categories);
     const auto n = fitted.categories.size();
-    if (n > kMostCategories || (n > 10 && 2 * n > rows_.size())) {
+    if (too_many(n)) {
       warnings_.push_back(
           fmt::format("column \"{}\" is left out: {} different texts in {} rows, an identifier?",
                       column.name, with_commas(static_cast<std::int64_t>(n)),
@@ -183,6 +193,59 @@ class TransformFitter {
       return;
     }
     t_.columns_.push_back(std::move(fitted));
+  }
+
+  // ---- texts ----
+
+  // The column that data.text names, or the only feature where it holds texts that repeat too
+  // seldom to be categories; or null.
+  const Column* text_column() const {
+    if (options_.has("text")) {
+      const auto& column = table_.columns[find_column(table_, options_.text("text"), "data.text")];
+      if (std::ranges::find(t_.target_names_, column.name) != t_.target_names_.end()) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("column \"{}\" is target and text at once", column.name),
+                    "data.text", "name another target with data.target");
+      }
+      return &column;
+    }
+    const auto features = choose_features();
+    if (features.size() != 1) return nullptr;
+    const Column& column = table_.columns[features.front()];
+    if (column.kind != Column::Kind::text) return nullptr;
+    std::set<std::int32_t> different;
+    for (const auto row : rows_) different.insert(column.codes[static_cast<std::size_t>(row)]);
+    return too_many(different.size()) ? &column : nullptr;
+  }
+
+  void fit_text(const Column& column) {
+    t_.text_.column = column.name;
+    if (column.kind != Column::Kind::text) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("column \"{}\" holds numbers, not texts", column.name), "data.text");
+    }
+    std::vector<std::string_view> texts;
+    for (const auto row : rows_) {
+      const auto code = column.codes[static_cast<std::size_t>(row)];
+      if (code >= 0) texts.emplace_back(column.dictionary[static_cast<std::size_t>(code)]);
+    }
+    Options options = with_defaults(options_);
+    if (options.text("tokenizer") == "auto") options.set("tokenizer", "word");
+    try {
+      t_.text_.tokenizer = fit_tokenizer(texts, options);
+    } catch (const Error& e) {
+      throw e.kind() == ErrorKind::data && e.where().empty() ? e.at(table_.where) : e;
+    }
+    if (options_.has("context")) {
+      t_.text_.context = options_.integer("context");
+      return;
+    }
+    std::size_t longest = 1;
+    for (const auto text : texts) {
+      std::int64_t unknown = 0;
+      longest = std::max(longest, t_.text_.tokenizer->encode(text, &unknown).size());
+    }
+    t_.text_.context = static_cast<std::int64_t>(std::min(longest, kLongestText));
   }
 
   // ---- blocks ----

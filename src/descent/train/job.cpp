@@ -12,7 +12,7 @@ namespace descent::train {
 namespace {
 
 std::string auto_loss(data::Task task) {
-  return task == data::Task::classification ? "cross_entropy" : "mse";
+  return task == data::Task::regression ? "mse" : "cross_entropy";
 }
 
 // Numbers a model must put out: one logit where the loss takes one, else one per class or target.
@@ -36,11 +36,16 @@ std::int64_t batch_size_of(const Config& config, std::int64_t rows) {
 }
 
 void check_task(const nn::Loss& loss, data::Task task) {
-  if (loss.classification == (task == data::Task::classification)) return;
+  const bool fits = task == data::Task::language
+                        ? loss.name == "cross_entropy"
+                        : loss.classification == (task == data::Task::classification);
+  if (fits) return;
   throw Error(ErrorKind::usage,
               fmt::format("the loss \"{}\" is for {}, the target is {}", loss.name,
                           loss.classification ? "classes" : "numbers",
-                          task == data::Task::classification ? "classes" : "numbers"),
+                          task == data::Task::language         ? "the next token of a text"
+                          : task == data::Task::classification ? "classes"
+                                                               : "numbers"),
               "[loss]", fmt::format("use \"{}\", or say data.task", auto_loss(task)));
 }
 
@@ -50,6 +55,18 @@ std::string grouped(std::int64_t n) {
   for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3)
     text.insert(static_cast<std::size_t>(at), ",");
   return text;
+}
+
+// A model that cannot take tokens says so in its own words, which know nothing of texts.
+std::vector<nn::Variable> describe_variables(const Job& job) {
+  try {
+    return nn::describe(job.model, job.batch);
+  } catch (const Error& e) {
+    if (!job.data.transform.has_tokens() || e.kind() != ErrorKind::usage) throw;
+    throw Error(e.kind(), e.message(), e.where(),
+                "the rows are tokens: use a model that begins with an embedding, as --model gpt, "
+                "char_rnn or text_classifier");
+  }
 }
 
 void tell_model(const Job& job, track::Sink& sink) {
@@ -62,11 +79,24 @@ void tell_model(const Job& job, track::Sink& sink) {
 
 }  // namespace
 
-nn::Layer build_model(const Config& config, const Shape& sample, std::int64_t outputs) {
-  outputs = outputs_for(build_loss(config), outputs);
+DType dtype_of(const Config& config) {
+  return config.train.text("precision") == "float64" ? DType::float64 : DType::float32;
+}
+
+Type one_row(const data::Transform& transform, const Config& config) {
+  Shape shape{1};
+  for (const auto d : transform.sample_shape()) shape.push_back(d);
+  return {transform.features_dtype(dtype_of(config)), shape, false};
+}
+
+nn::Layer build_model(const Config& config, const data::Transform& transform) {
   const std::string name = config.model.text("name");
   if (name != "sequential") {
-    return nn::presets().at(name, "[model]").make(config.model, {sample, outputs});
+    return nn::presets()
+        .at(name, "[model]")
+        .make(config.model, {.sample = transform.sample_shape(),
+                             .outputs = outputs_for(build_loss(config), transform.outputs()),
+                             .vocabulary = transform.vocabulary()});
   }
   return nn::sequential(nn::make_layers(config.layers));
 }
@@ -87,11 +117,9 @@ Job prepare(Config config, track::Sink& sink) {
   }
   job.loss = build_loss(config);
   check_task(job.loss, job.data.task);
-  const DType dtype = config.train.text("precision") == "float64" ? DType::float64 : DType::float32;
-  job.batch = {dtype, {1}, false};
-  for (const auto d : job.data.sample_shape) job.batch.shape.push_back(d);
-  job.model = build_model(config, job.data.sample_shape, job.data.outputs);
-  job.variables = nn::describe(job.model, job.batch);
+  job.batch = one_row(job.data.transform, config);
+  job.model = build_model(config, job.data.transform);
+  job.variables = describe_variables(job);
   const std::int64_t rows = job.data.train.rows();
   job.batch_size = batch_size_of(config, rows);
   if (config.train.text("batch_size") == "auto") {

@@ -24,8 +24,11 @@ struct Job {
 // Loads the data, builds everything, tells `sink` what was found. Errors name the section.
 Job prepare(Config config, track::Sink& sink);
 
-// The model a configuration describes, for inputs and outputs of this shape.
-nn::Layer build_model(const Config& config, const Shape& sample, std::int64_t outputs);
+// The model a configuration describes, for rows and outputs as the transform makes them.
+nn::Layer build_model(const Config& config, const data::Transform& transform);
+// A batch of one row, as models are described with: [1, sample...], tokens in int64.
+Type one_row(const data::Transform& transform, const Config& config);
+DType dtype_of(const Config& config);  // of parameters: float64 where train.precision says so
 nn::Loss build_loss(const Config& config);
 
 }  // namespace descent::train

@@ -8,6 +8,7 @@
 #include "descent/base/error.h"
 #include "descent/base/file.h"
 #include "descent/io/safetensors.h"
+#include "descent/ops/ops.h"
 #include "descent/train/evaluate.h"
 #include "descent/train/job.h"
 
@@ -16,16 +17,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kFormat = "descent model 1";
-
-DType dtype_of_precision(const Config& config) {
-  return config.train.text("precision") == "float64" ? DType::float64 : DType::float32;
-}
-
-Type one_row(const Shape& sample, DType dtype) {
-  Shape s{1};
-  for (const auto d : sample) s.push_back(d);
-  return {dtype, s, false};
-}
 
 fs::path json_path(const std::string& path) {
   fs::path p(path);
@@ -85,9 +76,8 @@ SavedModel SavedModel::load(const std::string& path) {
   SavedModel m;
   m.config = config_from_json(json.at("config"));
   m.transform = data::Transform::from_json(json.at("transform"));
-  m.model = build_model(m.config, m.transform.sample_shape(), m.transform.outputs());
-  const auto wanted =
-      nn::describe(m.model, one_row(m.transform.sample_shape(), dtype_of_precision(m.config)));
+  m.model = build_model(m.config, m.transform);
+  const auto wanted = nn::describe(m.model, one_row(m.transform, m.config));
   const std::string tensors = (description.parent_path() / "model.safetensors").string();
   m.variables = take_variables(io::load_safetensors(tensors), wanted, tensors);
   return m;
@@ -96,22 +86,30 @@ SavedModel SavedModel::load(const std::string& path) {
 struct Predictor::Impl {
   const SavedModel& saved;
   nn::Loss loss;
+  std::vector<nn::Variable> variables;
   nn::Tree parameters, buffers;
   DType dtype;
+  StepOptions options;
   std::unique_ptr<EvalStep> step;
 
   Impl(const SavedModel& m, int threads)
-      : saved(m), loss(build_loss(m.config)), dtype(dtype_of_precision(m.config)) {
-    const auto variables = nn::describe(m.model, one_row(m.transform.sample_shape(), dtype));
+      : saved(m),
+        loss(build_loss(m.config)),
+        variables(nn::describe(m.model, one_row(m.transform, m.config))),
+        dtype(dtype_of(m.config)) {
     for (std::size_t i = 0; i < variables.size(); ++i)
       (variables[i].trained ? parameters : buffers).push_back(m.variables.at(i));
-    StepOptions options;
     options.shards = std::max(1, static_cast<int>(m.config.train.integer("shards")));
     options.pool = std::make_shared<ThreadPool>(
         std::min(threads > 0 ? threads : processors(), options.shards));
     options.dtype = dtype;
     options.mixed = m.config.train.text("precision") == "bf16";
-    step = std::make_unique<EvalStep>(m.model, loss, variables, parameters, buffers, options);
+    use(summary_for(m.transform));
+  }
+  // What evaluation keeps of the model's output.
+  void use(const EvalStep::Summary& summary) {
+    step = std::make_unique<EvalStep>(saved.model, loss, variables, parameters, buffers, options,
+                                      summary);
   }
 };
 
@@ -120,6 +118,10 @@ Predictor::Predictor(const SavedModel& model, int threads)
 Predictor::~Predictor() = default;
 
 Array Predictor::outputs(const data::Dataset& rows) {
+  if (impl_->saved.transform.task() == data::Task::language) {
+    throw Error(ErrorKind::usage, "a language model has no single output a row", {},
+                "score texts with it, or generate some");
+  }
   data::Dataset without = rows;
   without.targets = {};
   without.weights = {};
@@ -129,7 +131,7 @@ Array Predictor::outputs(const data::Dataset& rows) {
 Array Predictor::predict(const data::Dataset& rows) {
   Array y = outputs(rows).cast(DType::float64);
   const auto& transform = impl_->saved.transform;
-  if (transform.task() == data::Task::regression) {
+  if (transform.task() != data::Task::classification) {
     transform.restore_targets(y);
     return y;
   }
@@ -149,6 +151,45 @@ Array Predictor::predict(const data::Dataset& rows) {
       p.set_item(i * k + c, std::exp(y.item(i * k + c) - largest) / sum);
   }
   return p;
+}
+
+std::vector<TextScore> Predictor::score(const std::vector<std::string>& texts) {
+  const auto& how = impl_->saved.transform.text();
+  if (impl_->saved.transform.task() != data::Task::language) {
+    throw Error(ErrorKind::usage, "the model is no language model");
+  }
+  impl_->use(
+      [](const Value& logits, const Value& next) { return softmax_cross_entropy(logits, next); });
+  // All windows of all texts, and how many positions of each count.
+  std::vector<TextScore> scores(texts.size());
+  std::vector<std::int64_t> tokens, next, counts;
+  std::vector<std::size_t> owner;
+  for (std::size_t k = 0; k < texts.size(); ++k) {
+    const auto all = how.tokenizer->encode(texts[k]);
+    const auto last = static_cast<std::int64_t>(all.size()) - 1;
+    for (std::int64_t begin = 0; begin < last; begin += how.context) {
+      counts.push_back(std::min(how.context, last - begin));
+      owner.push_back(k);
+      for (std::int64_t i = 0; i < how.context; ++i) {  // what lies behind changes nothing before
+        const auto at = static_cast<std::size_t>(std::min(begin + i, last - 1));
+        tokens.push_back(all[at]);
+        next.push_back(all[at + 1]);
+      }
+    }
+  }
+  const Shape shape{static_cast<std::int64_t>(counts.size()), how.context};
+  const data::Dataset windows{.features = Array::from(tokens, shape),
+                              .targets = Array::from(next, shape)};
+  const Array losses =
+      evaluate_rows(*impl_->step, windows, impl_->saved.transform, impl_->dtype).outputs;
+  for (std::size_t w = 0; w < counts.size(); ++w) {
+    auto& score = scores[owner[w]];
+    score.predicted += counts[w];
+    for (std::int64_t i = 0; i < counts[w]; ++i) {
+      score.log_likelihood -= losses.item(static_cast<std::int64_t>(w) * how.context + i);
+    }
+  }
+  return scores;
 }
 
 Metrics evaluate(const SavedModel& model, const data::Dataset& rows, int threads) {

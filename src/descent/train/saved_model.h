@@ -22,6 +22,13 @@ struct SavedModel {
   void save(const std::string& directory) const;
 };
 
+// How probable a language model finds a text: sum of log p(token | tokens before it), in nats, over
+// all tokens but the first. A text longer than the context is cut into windows.
+struct TextScore {
+  std::int64_t predicted = 0;  // tokens that count
+  double log_likelihood = 0;
+};
+
 // Runs a model over rows, in batches, on all threads; results do not depend on their number.
 class Predictor {
  public:
@@ -32,6 +39,7 @@ class Predictor {
   // What a user reads: probabilities per class ([rows, classes]; two for a single logit), or values
   // in the file's units.
   Array predict(const data::Dataset& rows);
+  std::vector<TextScore> score(const std::vector<std::string>& texts);
 
  private:
   friend Metrics evaluate(const SavedModel& model, const data::Dataset& rows, int threads);

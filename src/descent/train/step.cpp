@@ -11,15 +11,6 @@
 namespace descent::train {
 namespace {
 
-nn::Scope bind_scope(const std::vector<nn::Variable>& variables, ValueSpan values, bool training,
-                     const Value& key, const StepOptions& options) {
-  std::map<std::string, Value> bound;
-  for (std::size_t i = 0; i < variables.size(); ++i) bound[variables[i].name] = values[i];
-  nn::Scope scope(std::move(bound), training, key, options.dtype);
-  scope.compute = options.mixed ? DType::bfloat16 : options.dtype;
-  return scope;
-}
-
 PlanInput batch_input(const Array& a, int shards, const char* name) {
   Shape s = a.shape();
   s[0] /= shards;
@@ -29,6 +20,15 @@ PlanInput batch_input(const Array& a, int shards, const char* name) {
 void fill(const Array& to, const Array& from) { std::memcpy(to.raw(), from.raw(), from.bytes()); }
 
 }  // namespace
+
+nn::Scope bind_scope(const std::vector<nn::Variable>& variables, ValueSpan values, bool training,
+                     const Value& key, const StepOptions& options) {
+  std::map<std::string, Value> bound;
+  for (std::size_t i = 0; i < variables.size(); ++i) bound[variables[i].name] = values[i];
+  nn::Scope scope(std::move(bound), training, key, options.dtype);
+  scope.compute = options.mixed ? DType::bfloat16 : options.dtype;
+  return scope;
+}
 
 int shards_for(std::int64_t rows, int shards) {
   for (int s = shards; s > 1; --s) {
@@ -218,8 +218,8 @@ double TrainStep::flops(const data::Batch& batch) const {
 
 EvalStep::EvalStep(const nn::Layer& model, const nn::Loss& loss,
                    const std::vector<nn::Variable>& variables, const nn::Tree& parameters,
-                   const nn::Tree& buffers, StepOptions options)
-    : model_(model), loss_(loss), options_(std::move(options)) {
+                   const nn::Tree& buffers, StepOptions options, Summary summary)
+    : model_(model), loss_(loss), options_(std::move(options)), summary_(std::move(summary)) {
   // In the order of the values: parameters, then buffers.
   for (const bool trained : {true, false}) {
     for (const auto& v : variables) {
@@ -252,7 +252,7 @@ EvalStep::Result EvalStep::run(const data::Batch& batch) {
           Value w = loss_.row_weights ? loss_.row_weights(t, losses.dtype()) : Value();
           if (weights)
             w = w ? w * v[static_cast<std::size_t>(n) + 2] : v[static_cast<std::size_t>(n) + 2];
-          return Values{y, losses, w ? w : ones_like(losses)};
+          return Values{summary_ ? summary_(y, t) : y, losses, w ? w : ones_like(losses)};
         },
         in, {.shards = shards, .pool = options_.pool, .without = options_.without_passes});
   }

@@ -68,11 +68,18 @@ class TrainStep {
   std::map<std::pair<std::int64_t, bool>, Plan> plans_;
 };
 
+// The values of variables as a model asks for them; random operations take `key` (null: none).
+nn::Scope bind_scope(const std::vector<nn::Variable>& variables, ValueSpan values, bool training,
+                     const Value& key, const StepOptions& options);
+
 // Forward pass alone: outputs, and per row its loss and weight, for the first `batch.rows` rows.
 class EvalStep {
  public:
+  // What is kept of an output (and its target) where all of it would be too much. Null: all of it.
+  using Summary = std::function<Value(const Value& output, const Value& target)>;
   EvalStep(const nn::Layer& model, const nn::Loss& loss, const std::vector<nn::Variable>& variables,
-           const nn::Tree& parameters, const nn::Tree& buffers, StepOptions options);
+           const nn::Tree& parameters, const nn::Tree& buffers, StepOptions options,
+           Summary summary = {});
   struct Result {
     Array outputs;          // [rows, ...]
     Array losses, weights;  // [rows]; without targets: none
@@ -86,6 +93,7 @@ class EvalStep {
   std::vector<nn::Variable> variables_;
   std::vector<PlanInput> bound_;
   StepOptions options_;
+  Summary summary_;
   std::map<std::pair<std::int64_t, int>, Plan> plans_;
 };
 

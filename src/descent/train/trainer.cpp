@@ -171,7 +171,7 @@ void Run::build_steps() {
   step_ = std::make_unique<TrainStep>(job_.model, job_.loss, job_.optimizer, job_.variables, state_,
                                       options);
   eval_ = std::make_unique<EvalStep>(job_.model, job_.loss, job_.variables, state_.parameters,
-                                     state_.buffers, options);
+                                     state_.buffers, options, summary_for(job_.data.transform));
 }
 
 // Names the layer and the operation by computing the failing step again, one operation at a time,

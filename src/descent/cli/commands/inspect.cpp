@@ -8,6 +8,7 @@
 #include "descent/cli/registry.h"
 #include "descent/cli/text.h"
 #include "descent/io/safetensors.h"
+#include "descent/train/job.h"
 #include "descent/train/saved_model.h"
 
 namespace descent::cli {
@@ -21,16 +22,8 @@ struct Arguments {
   bool json = false;
 };
 
-// [1, sample...]: a batch of one row.
-Type batch_of_one(const train::SavedModel& model) {
-  Shape shape{1};
-  for (const auto extent : model.transform.sample_shape()) shape.push_back(extent);
-  const bool wide = model.config.train.text("precision") == "float64";
-  return {wide ? DType::float64 : DType::float32, shape};
-}
-
 int inspect_model(const train::SavedModel& model, bool json) {
-  const auto layers = nn::summarize(model.model, batch_of_one(model));
+  const auto layers = nn::summarize(model.model, train::one_row(model.transform, model.config));
   std::int64_t total = 0;
   Rows rows = {{"name", "layer", "output", "parameters"}};
   ordered_json list = ordered_json::array();
