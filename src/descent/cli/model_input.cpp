@@ -16,7 +16,22 @@ void warn(const std::vector<std::string>& warnings) {
   for (const auto& text : warnings) terminal.message(track::Level::warning, "warning", text);
 }
 
-std::string rows_text(const data::Dataset& rows) { return grouped(rows.rows()) + " rows"; }
+std::string rows_text(const data::Dataset& rows) {
+  if (!rows.stream) return grouped(rows.rows()) + " rows";
+  return fmt::format("{} tokens in {} windows of {}", grouped(rows.stream.size()),
+                     grouped(rows.rows()), rows.context);
+}
+
+// The run's file as it is today gives the tokens that the model knows.
+void check_tokenizer(const train::SavedModel& model, const data::Transform& now,
+                     const std::string& path) {
+  if (!model.transform.has_tokens() || !now.has_tokens()) return;
+  const auto changed =
+      difference(*model.transform.text().tokenizer, "the model", *now.text().tokenizer, "the data");
+  if (changed.empty()) return;
+  throw Error(ErrorKind::data, "the data are not those of the training: " + changed, path,
+              "measure on a file with --data, which is read with the model's own tokenizer");
+}
 
 }  // namespace
 
@@ -35,6 +50,7 @@ ModelInput rows_of_file(const train::SavedModel& model, const std::string& path,
 ModelInput rows_of_run(const train::SavedModel& model, const std::string& part) {
   const auto& path = model.config.data.text("path");
   auto splits = data::load(model.config.data, static_cast<std::uint64_t>(model.config.seed));
+  check_tokenizer(model, splits.transform, path);
   const std::pair<const char*, data::Dataset*> parts[] = {
       {"test", &splits.test}, {"valid", &splits.valid}, {"train", &splits.train}};
   for (const auto& [name, rows] : parts) {

@@ -5,6 +5,7 @@ namespace descent::cli {
 void register_train(Commands&);
 void register_evaluate(Commands&);
 void register_predict(Commands&);
+void register_generate(Commands&);
 void register_inspect(Commands&);
 void register_doctor(Commands&);
 void register_docs(Commands&);
@@ -13,6 +14,7 @@ void register_all(Commands& commands) {
   register_train(commands);
   register_evaluate(commands);
   register_predict(commands);
+  register_generate(commands);
   register_inspect(commands);
   register_doctor(commands);
   register_docs(commands);

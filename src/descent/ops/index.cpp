@@ -10,9 +10,8 @@
 
 namespace descent {
 
-void check_range(
-    const std::int64_t* index, std::int64_t n, std::int64_t limit, const char* what,
-    const char* remedy = "class labels count from 0, and must be fewer than the model's outputs") {
+void check_range(const std::int64_t* index, std::int64_t n, std::int64_t limit, const char* what,
+                 const char* remedy) {
   for (std::int64_t i = 0; i < n; ++i) {
     if (index[i] >= 0 && index[i] < limit) continue;
     throw Error(

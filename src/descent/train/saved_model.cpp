@@ -83,6 +83,19 @@ SavedModel SavedModel::load(const std::string& path) {
   return m;
 }
 
+namespace {
+
+std::vector<data::Token> encoded(const data::Tokenizer& tokenizer, const std::string& text,
+                                 std::size_t number) {
+  try {
+    return tokenizer.encode(text);
+  } catch (const Error& e) {
+    throw e.at(fmt::format("text {}", number + 1));
+  }
+}
+
+}  // namespace
+
 struct Predictor::Impl {
   const SavedModel& saved;
   nn::Loss loss;
@@ -165,7 +178,7 @@ std::vector<TextScore> Predictor::score(const std::vector<std::string>& texts) {
   std::vector<std::int64_t> tokens, next, counts;
   std::vector<std::size_t> owner;
   for (std::size_t k = 0; k < texts.size(); ++k) {
-    const auto all = how.tokenizer->encode(texts[k]);
+    const auto all = encoded(*how.tokenizer, texts[k], k);
     const auto last = static_cast<std::int64_t>(all.size()) - 1;
     for (std::int64_t begin = 0; begin < last; begin += how.context) {
       counts.push_back(std::min(how.context, last - begin));

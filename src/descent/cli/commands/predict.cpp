@@ -1,7 +1,9 @@
 // descent predict: one CSV row for each input row. Classifiers: the most probable class and the
-// probability of each; regressions: the value of each target. Images have their file before it.
+// probability of each; regressions: the value of each target; language models: how probable each
+// line of a text is. Images have their file before it.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdio>
 #include <iterator>
 #include <string_view>
@@ -79,12 +81,43 @@ std::string to_csv(const data::Transform& transform, const Array& values,
   return out;
 }
 
-int run(const Arguments& a) {
-  const auto model = train::SavedModel::load(a.run);
+// Each line by itself: its tokens but the first, their log-likelihood in nats, and the perplexity
+// exp(-log_likelihood / tokens), empty where a line has none.
+std::string score_lines(const train::SavedModel& model, const std::string& path, int threads) {
+  std::vector<std::string> lines;
+  std::string text = read_unpacked(path);
+  if (text.ends_with('\n')) text.pop_back();
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const auto end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
+    if (lines.back().ends_with('\r')) lines.back().pop_back();
+    begin = end + 1;
+  }
+  std::string out = "tokens,log_likelihood,perplexity\n";
+  for (const auto& score : train::Predictor(model, threads).score(lines)) {
+    out += fmt::format("{},{:.6g},", score.predicted, score.log_likelihood);
+    if (score.predicted > 0) {
+      const auto n = static_cast<double>(score.predicted);
+      out += fmt::format("{:.6g}", std::exp(-score.log_likelihood / n));
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+std::string predictions(const train::SavedModel& model, const Arguments& a) {
+  if (model.transform.task() == data::Task::language) {
+    return score_lines(model, a.input == "-" ? "/dev/stdin" : a.input, a.threads);
+  }
   const auto input = rows_of_file(model, a.input, /*need_target=*/false, /*strict=*/true);
   Array values;  // none for an input without rows
   if (input.rows.rows() > 0) values = train::Predictor(model, a.threads).predict(input.rows);
-  const auto text = to_csv(model.transform, values, input.files);
+  return to_csv(model.transform, values, input.files);
+}
+
+int run(const Arguments& a) {
+  const auto model = train::SavedModel::load(a.run);
+  const auto text = predictions(model, a);
   if (a.out.empty() || a.out == "-") {
     std::fwrite(text.data(), 1, text.size(), stdout);
   } else {
