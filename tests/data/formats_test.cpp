@@ -218,7 +218,7 @@ TEST(Readers, AreFoundByContent) {
   EXPECT_EQ(columns("p", plain_png(2, 2, 1, 2, 3)), std::pair(true, std::size_t{0}));
   EXPECT_EQ(columns("j", jpeg_file(8, 8, JCS_GRAYSCALE, 1, Bytes(64, 9))),
             std::pair(true, std::size_t{0}));
-  const auto path = folder.write("d.txt", "1 1:2\n-1 3:4\n");
+  const auto path = folder.write("d.dat", "1 1:2\n-1 3:4\n");
   EXPECT_FALSE(read_tables(path, with({{"source", "csv"}})).train.block);
   expect_error([&] { read_tables(folder.path(), default_options()); }, ErrorKind::data,
                {"no reader knows this folder", "data.source"});

@@ -64,7 +64,7 @@ Value min(const Value& x, std::vector<int> axes = {}, bool keep = false);
 Value logsumexp(const Value& x, int axis = -1, bool keep = false);
 Value softmax(const Value& x, int axis = -1);
 Value log_softmax(const Value& x, int axis = -1);
-Value argmax(const Value& x, int axis = -1);       // int64, no gradient
+Value argmax(const Value& x, int axis = -1);  // int64, no gradient
 // -log softmax(logits) at the labels: [..., classes] and int64 [...] -> [...]. One operation, since
 // it is what a classifier or a language model ends in.
 Value softmax_cross_entropy(const Value& logits, const Value& labels);

@@ -13,7 +13,7 @@ namespace {
 // Per batch: large enough for the products, small enough for the caches.
 constexpr std::int64_t kRows = 256;
 // Of a language model: at most so many logits, but at least a row.
-constexpr std::int64_t kLogits = std::int64_t{1} << 23;
+constexpr std::int64_t kLogits = std::int64_t{1} << 24;
 
 std::int64_t rows_per_batch(const data::Transform& transform) {
   if (transform.task() != data::Task::language) return kRows;

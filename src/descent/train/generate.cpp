@@ -4,10 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <map>
 #include <numeric>
+#include <optional>
 
 #include "descent/base/error.h"
 #include "descent/base/random.h"
+#include "descent/nn/decode.h"
 #include "descent/ops/ops.h"
 #include "descent/train/job.h"
 #include "descent/train/step.h"
@@ -54,57 +58,143 @@ std::int64_t draw(std::span<const double> logits, const Sampling& s, double u) {
   return order.back();  // rounding
 }
 
-// Runs the model over the whole window for each token. What stands behind a token changes nothing
-// before it, so that one plan serves all lengths.
-struct Generator::Impl {
-  const SavedModel& saved;
-  std::int64_t context;
-  Plan plan;
-  int bound = 0;
-  std::vector<double> logits;
+namespace {
 
-  explicit Impl(const SavedModel& m) : saved(m), context(m.transform.text().context) {
+// The model over a whole window for each token. What stands behind a token changes nothing before
+// it, so that one plan serves all lengths.
+class Window {
+ public:
+  explicit Window(const SavedModel& m) : context_(m.transform.text().context) {
     const auto variables = nn::describe(m.model, one_row(m.transform, m.config));
     StepOptions options;
     options.dtype = dtype_of(m.config);
-    options.mixed = m.config.train.text("precision") == "bf16";
     std::vector<PlanInput> inputs;
     for (const auto& [name, array] : m.variables)
       inputs.push_back({{array.dtype(), array.shape(), false}, name, array});
-    bound = static_cast<int>(inputs.size());
-    inputs.push_back({{DType::int64, {1, context}, true}, "tokens", {}});
+    first_ = static_cast<int>(inputs.size());
+    inputs.push_back({{DType::int64, {1, context_}, true}, "tokens", {}});
     inputs.push_back({{DType::int64, {1}, true}, "last", {}});
-    plan = compile(
+    plan_ = compile(
         [&](ValueSpan v) {
-          const auto n = static_cast<std::size_t>(bound);
+          const auto n = static_cast<std::size_t>(first_);
           nn::Scope scope = bind_scope(variables, v.first(n), false, {}, options);
           const Value y = (*m.model)(scope, v[n]);
-          return Values{gather(reshape(y, {context, -1}), v[n + 1])};
+          return Values{gather(reshape(y, {context_, -1}), v[n + 1])};
         },
         inputs, {});
   }
 
-  std::span<const double> next(std::span<const data::Token> tokens) {
-    const auto n = std::min(context, std::ssize(tokens));
+  const Array& next(std::span<const data::Token> tokens) {
+    const auto n = std::min(context_, std::ssize(tokens));
     const auto last = tokens.last(static_cast<std::size_t>(n));
-    std::ranges::copy(last, plan.input(bound).as<std::int64_t>().begin());
-    plan.input(bound + 1).as<std::int64_t>()[0] = n - 1;
-    plan.run();
-    logits = plan.output(0).to_vector();
+    std::ranges::copy(last, plan_.input(first_).as<std::int64_t>().begin());
+    plan_.input(first_ + 1).as<std::int64_t>()[0] = n - 1;
+    plan_.run();
+    return plan_.output(0);
+  }
+
+ private:
+  std::int64_t context_;
+  int first_ = 0;
+  Plan plan_;
+};
+
+// The model over one token at a time, with what its modules keep of those before.
+class Cached {
+ public:
+  explicit Cached(const SavedModel& m) {
+    const auto decoder = nn::decoder(
+        m.model, {.rows = 1, .context = m.transform.text().context, .dtype = dtype_of(m.config)});
+    std::map<std::string, Array> variables(m.variables.begin(), m.variables.end());
+    std::vector<PlanInput> inputs;
+    for (const auto& v : decoder.variables)
+      inputs.push_back({v.type, v.name, variables.at(v.name)});
+    for (const auto& v : decoder.caches) {
+      caches_.emplace_back(v.type.dtype, v.type.shape);
+      inputs.push_back({v.type, v.name, caches_.back()});
+    }
+    first_ = static_cast<int>(inputs.size());
+    inputs.push_back({{DType::int64, {}, false}, "position", {}});
+    inputs.push_back({{DType::int64, {1}, false}, "token", {}});
+    plan_ = compile(decoder.step, inputs, {.donate = decoder.donate()});
+  }
+
+  // At most `context` tokens. Those that go on from the last call's are not computed again.
+  const Array& next(std::span<const data::Token> tokens) {
+    const bool goes_on =
+        fed_.size() < tokens.size() && std::equal(fed_.begin(), fed_.end(), tokens.begin());
+    if (!goes_on) {
+      fed_.clear();
+      for (auto& cache : caches_) std::memset(cache.raw(), 0, cache.bytes());
+    }
+    for (auto i = fed_.size(); i < tokens.size(); ++i) {
+      plan_.input(first_).as<std::int64_t>()[0] = static_cast<std::int64_t>(i);
+      plan_.input(first_ + 1).as<std::int64_t>()[0] = tokens[i];
+      plan_.run();
+      fed_.push_back(tokens[i]);
+    }
+    return plan_.output(0);
+  }
+
+ private:
+  int first_ = 0;
+  std::vector<Array> caches_;
+  std::vector<data::Token> fed_;
+  Plan plan_;
+};
+
+bool close(const Array& a, const Array& b) {
+  double largest = 1, apart = 0;
+  for (std::int64_t i = 0; i < a.size(); ++i) {
+    largest = std::max(largest, std::abs(a.item(i)));
+    apart = std::max(apart, std::abs(a.item(i) - b.item(i)));
+  }
+  return apart <= 1e-3 * largest;
+}
+
+}  // namespace
+
+struct Generator::Impl {
+  const SavedModel& saved;
+  std::int64_t context;
+  Window window;
+  std::optional<Cached> cached;
+  std::vector<double> logits;
+
+  Impl(const SavedModel& m, bool cache) : saved(m), context(m.transform.text().context), window(m) {
+    if (!cache) return;
+    try {
+      cached.emplace(m);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::usage) throw;
+      return;  // a layer that cannot take one token by itself
+    }
+    // A layer that looks at more than its own token and keeps nothing would take it without a word.
+    std::vector<data::Token> probe;
+    for (std::int64_t i = 0; i < std::min<std::int64_t>(context, 3); ++i)
+      probe.push_back(static_cast<data::Token>(i % m.transform.vocabulary()));
+    if (!close(cached->next(probe), window.next(probe))) cached.reset();
+  }
+
+  std::span<const double> next(std::span<const data::Token> tokens) {
+    const bool fits = std::ssize(tokens) <= context;
+    logits = (cached && fits ? cached->next(tokens) : window.next(tokens)).to_vector();
     return logits;
   }
 };
 
-Generator::Generator(const SavedModel& model) {
+Generator::Generator(const SavedModel& model, bool cache) {
   if (model.transform.task() != data::Task::language) {
     throw Error(ErrorKind::usage,
                 fmt::format("the model was trained for {}, not to continue texts",
                             data::name_of(model.transform.task())),
                 {}, "train on a text: data.task = \"language\"");
   }
-  impl_ = std::make_unique<Impl>(model);
+  impl_ = std::make_unique<Impl>(model, cache);
 }
 Generator::~Generator() = default;
+
+bool Generator::cached() const { return impl_->cached.has_value(); }
 
 std::span<const double> Generator::next(std::span<const data::Token> tokens) {
   if (tokens.empty()) {

@@ -27,11 +27,14 @@ std::int64_t draw(std::span<const double> logits, const Sampling& sampling, doub
 class Generator {
  public:
   // What it borrows must outlive it. Throws a usage error where the model is no language model.
-  explicit Generator(const SavedModel& model);
+  // cache = false: compute the whole window for every token, as is done where a layer has no way to
+  // go on from what it kept (nn/decode.h).
+  explicit Generator(const SavedModel& model, bool cache = true);
   ~Generator();
+  bool cached() const;
 
   // Logits of the token that follows. Of more tokens than the model's context only the last ones
-  // count. Valid until the next call.
+  // count: from then on every token takes a pass over the whole window. Valid until the next call.
   std::span<const double> next(std::span<const data::Token> tokens);
   // Appends up to `count` tokens, each told to `told` as it comes, which may stop it by false. The
   // k-th one is drawn with a number of (seed, k) alone: the same prompt, options and seed give the
