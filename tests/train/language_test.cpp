@@ -33,14 +33,11 @@ train::Config config_of(const std::string& path, const std::vector<std::string>&
   };
   layer({{"type", "embedding"}, {"vocabulary", kCharacters}, {"dim", std::int64_t{8}}});
   layer({{"type", "linear"}, {"units", kCharacters}});
-  for (const std::string assignment :
-       {"data.path=" + path, std::string("data.context=16"), std::string("optimizer.lr=0.05"),
-        std::string("train.batch_size=8"), std::string("train.epochs=3"),
-        std::string("train.shards=2"), std::string("train.log_every=1"),
-        std::string("checkpoint.min_seconds=0")}) {
-    raw.set(assignment, "test");
-  }
-  for (const auto& assignment : more) raw.set(assignment, "test");
+  std::vector<std::string> all = {
+      "data.path=" + path, "data.context=16", "optimizer.lr=0.05", "train.batch_size=8",
+      "train.epochs=3",    "train.shards=2",  "train.log_every=1", "checkpoint.min_seconds=0"};
+  all.insert(all.end(), more.begin(), more.end());
+  for (const auto& assignment : all) raw.set(assignment, "test");
   return train::resolve(raw);
 }
 

@@ -205,6 +205,10 @@ Splits load(const Options& options, std::uint64_t seed) {
   Tables tables = read_all(options, seed);
   if (tables.train.text)
     return load_language(std::move(tables), options, fractions(options, tables));
+  if (options.has("task") && options.text("task") == "language") {
+    throw Error(ErrorKind::usage, "the data are a table, not a text to model",
+                "option \"data.source\"", "leave it out, or leave data.task out");
+  }
   Splits splits;
   take_warnings(tables.train, splits.warnings, false);
   const Table& table = tables.train;
