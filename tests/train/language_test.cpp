@@ -185,6 +185,7 @@ TEST(LanguageModel, WhatDoesNotFitIsSaid) {
   refuse({"loss.name=mse"}, "the target is the next token of a text");
   refuse({"loss.name=hinge"}, "use \"cross_entropy\"");
   refuse({"model.name=mlp"}, "begins with an embedding");
+  refuse({"data.augment=mixup"}, "the rows are tokens");
 }
 
 // ---- drawing ----

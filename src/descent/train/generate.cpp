@@ -65,7 +65,8 @@ namespace {
 class Window {
  public:
   explicit Window(const SavedModel& m) : context_(m.transform.text().context) {
-    const auto variables = nn::describe(m.model, one_row(m.transform, m.config));
+    const auto variables =
+        nn::describe(m.model, one_row(m.transform, m.config), dtype_of(m.config));
     StepOptions options;
     options.dtype = dtype_of(m.config);
     std::vector<PlanInput> inputs;

@@ -58,9 +58,9 @@ std::string grouped(std::int64_t n) {
 }
 
 // A model that cannot take tokens says so in its own words, which know nothing of texts.
-std::vector<nn::Variable> describe_variables(const Job& job) {
+std::vector<nn::Variable> describe_variables(const Job& job, const Config& config) {
   try {
-    return nn::describe(job.model, job.batch);
+    return nn::describe(job.model, job.batch, dtype_of(config));
   } catch (const Error& e) {
     if (!job.data.transform.has_tokens() || e.kind() != ErrorKind::usage) throw;
     throw Error(e.kind(), e.message(), e.where(),
@@ -117,9 +117,13 @@ Job prepare(Config config, track::Sink& sink) {
   }
   job.loss = build_loss(config);
   check_task(job.loss, job.data.task);
+  if (job.data.transform.has_tokens() && !config.data.texts("augment").empty()) {
+    throw Error(ErrorKind::usage, "augmentation changes images, the rows are tokens",
+                "option \"data.augment\"", "leave it out");
+  }
   job.batch = one_row(job.data.transform, config);
   job.model = build_model(config, job.data.transform);
-  job.variables = describe_variables(job);
+  job.variables = describe_variables(job, config);
   const std::int64_t rows = job.data.train.rows();
   job.batch_size = batch_size_of(config, rows);
   if (config.train.text("batch_size") == "auto") {

@@ -77,7 +77,7 @@ SavedModel SavedModel::load(const std::string& path) {
   m.config = config_from_json(json.at("config"));
   m.transform = data::Transform::from_json(json.at("transform"));
   m.model = build_model(m.config, m.transform);
-  const auto wanted = nn::describe(m.model, one_row(m.transform, m.config));
+  const auto wanted = nn::describe(m.model, one_row(m.transform, m.config), dtype_of(m.config));
   const std::string tensors = (description.parent_path() / "model.safetensors").string();
   m.variables = take_variables(io::load_safetensors(tensors), wanted, tensors);
   return m;
@@ -108,7 +108,7 @@ struct Predictor::Impl {
   Impl(const SavedModel& m, int threads)
       : saved(m),
         loss(build_loss(m.config)),
-        variables(nn::describe(m.model, one_row(m.transform, m.config))),
+        variables(nn::describe(m.model, one_row(m.transform, m.config), dtype_of(m.config))),
         dtype(dtype_of(m.config)) {
     for (std::size_t i = 0; i < variables.size(); ++i)
       (variables[i].trained ? parameters : buffers).push_back(m.variables.at(i));
