@@ -59,7 +59,7 @@ const Bad kBad[] = {
      {"c.toml:3:3", "[[layers]]", "write [[model.layers]]"}},
     {"layers_no_list",
      with("[model]\nlayers = 3\n"),
-     {"c.toml:4:1", "model.layers is not a list of tables", "[[model.layers]]"}},
+     {"c.toml:4:1", "unknown key \"model.layers\" of model \"mlp\"", "have this key"}},
     {"layers_of_texts", with("[model]\nlayers = [\"relu\"]\n"), {"c.toml:4:1", "[[model.layers]]"}},
     {"table_for_a_value",
      with("[train.epochs]\nn = 3\n"),

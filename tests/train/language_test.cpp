@@ -289,6 +289,32 @@ TEST(Generate, TheCacheChangesNothing) {
   EXPECT_THROW(generator.next(beyond), Error);
 }
 
+// float64: a draw could fall between the two only where they differ in the last digits.
+TEST(Generate, PresetsGoOnFromWhatTheyKept) {
+  const std::vector<std::vector<std::string>> presets = {
+      {"model.name=gpt", "model.layers=2", "model.width=16", "model.heads=2"},
+      {"model.name=gpt", "model.layers=1", "model.width=8", "model.heads=2",
+       "model.positions=rotary"},
+      {"model.name=char_rnn", "model.units=12", "model.embedding=6"},
+      {"model.name=char_rnn", "model.cell=gru", "model.layers=1", "model.units=12"}};
+  for (auto options : presets) {
+    SCOPED_TRACE(testing::PrintToString(options));
+    options.insert(options.end(), {"train.precision=float64", "train.epochs=1"});
+    const Trained trained(options);
+    const auto model = trained.load();
+    EXPECT_TRUE(train::Generator(model).cached());
+    const auto tokens = generated(model, "the cat", 40, {}, 3, true);
+    EXPECT_EQ(tokens, generated(model, "the cat", 40, {}, 3, false));
+    // The window's logits are those of training: of the last position of a whole forward pass.
+    train::Generator cached(model), window(model, false);
+    for (const std::size_t n : {1, 5, 16, 17}) {
+      const auto prompt = std::span(tokens).first(n);
+      EXPECT_THAT(cached.next(prompt),
+                  testing::Pointwise(testing::DoubleNear(1e-12), window.next(prompt)));
+    }
+  }
+}
+
 TEST(Generate, StopsWhenTold) {
   const Trained trained;
   const auto model = trained.load();

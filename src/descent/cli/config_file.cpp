@@ -66,7 +66,8 @@ class Reader {
     auto& entries = raw_.sections[section];
     for (const auto& [key, node] : table) {
       const std::string name(key.str());
-      if (section == "model" && name == "layers") {
+      // Presets may have a number of layers.
+      if (section == "model" && name == "layers" && !node.is_integer()) {
         raw_.layers = layers(node, key, "model.layers");
       } else {
         entries[name] = {value(node, key, fmt::format("{}.{}", section, name)), at(key)};

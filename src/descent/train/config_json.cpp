@@ -165,7 +165,7 @@ RawConfig raw_from(const json& whole) {
     const auto options = options_of(section, object(values, section));
     for (const auto& [key, value] : values.items()) {
       const auto where = fmt::format("{}.{}", section, key);
-      if (where == "model.layers") {
+      if (where == "model.layers" && !value.is_number()) {
         raw.layers = layers_from(value, where);
       } else {
         raw.sections[section][key] = {value_of(value, find_option(options, key), where), where};
