@@ -163,6 +163,36 @@ test_train_evaluate_predict() {
   same out predicted.csv
 }
 
+# Folders of images, one for each class; predictions name the file. An image that does not decode is
+# counted in training, and stops a prediction.
+test_images() {
+  seeds=$source/tests/fuzz/corpus/image
+  mkdir -p pictures/bright pictures/dark new
+  for i in 1 2 3 4 5 6 7 8 9 10; do
+    cp "$seeds/rgb.jpg" "pictures/bright/$i.jpg"
+    cp "$seeds/rgb.png" "pictures/dark/$i.png"
+  done
+  cp "$seeds/cut.jpg" pictures/dark
+  run 0 train --data pictures --set data.image_size=8 --set 'data.augment=["crop:1","flip"]' \
+    --epochs 20 --lr 0.01 --out run
+  has err "1 image left out; the first: pictures/dark/cut.jpg: the JPEG does not decode"
+  run 3 train --data pictures --set data.image_size=8 --set data.strict=true --out strict
+  has err pictures/dark/cut.jpg
+  cp "$seeds/rgb.jpg" new/b.jpg
+  cp "$seeds/rgb.png" new/a.png
+  run 0 predict run new
+  has out "file,prediction,p_bright,p_dark"
+  has out "new/a.png,dark,"
+  has out "new/b.jpg,bright,"
+  run 0 predict run new/a.png
+  [ "$(rows out)" -eq 2 ] || fail "one image, $(rows out) lines"
+  cp "$seeds/cut.jpg" new
+  run 3 predict run new
+  has err new/cut.jpg
+  run 2 train --data pictures --set data.image_size=8 --set 'data.augment=["flop"]' --out typo
+  has err 'did you mean "flip"?'
+}
+
 test_inspect() {
   train_flowers 1
   for what in run run/model.json run/model.safetensors; do
