@@ -151,7 +151,8 @@ struct LayerNormGradientOp final : OpBase<LayerNormGradientOp> {
 
   // Of <a, dx> + <c, dweight> + <d, dbias> with respect to x, g and weight.
   Values vjp(ValueSpan in, ValueSpan, ValueSpan cotangent) const override {
-    const Value &g = in[1], a = cotangent[0], c = norm.weighted ? cotangent[1] : Value(),
+    const Value &g = in[1], &a = cotangent[0];
+    const Value c = norm.weighted ? cotangent[1] : Value(),
                 d = norm.biased ? cotangent.back() : Value();
     const Composed n(norm, in[0]);
     Values result(in.size());
@@ -174,8 +175,8 @@ struct LayerNormGradientOp final : OpBase<LayerNormGradientOp> {
   }
 
   Values jvp(ValueSpan in, ValueSpan out, ValueSpan tangent) const override {
-    const Value &g = in[1], tx = tangent[0], tg = tangent[1],
-                tw = norm.weighted ? tangent.back() : Value();
+    const Value &g = in[1], &tx = tangent[0], &tg = tangent[1];
+    const Value tw = norm.weighted ? tangent.back() : Value();
     const Composed n(norm, in[0]);
     const Value h = weighted(g, in);
     Value th = tg ? weighted(tg, in) : Value();

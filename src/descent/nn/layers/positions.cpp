@@ -46,7 +46,8 @@ class SinusoidalPositions final : public Module {
     check_sequence(x, "sinusoidal_positions");
     const auto width = x.shape()[2];
     return x + table_of_positions(scope, x.shape()[1], width, [&](std::int64_t t, std::int64_t i) {
-             const double power = static_cast<double>(i / 2 * 2) / static_cast<double>(width);
+             const auto even = i / 2 * 2;  // of the pair of sine and cosine
+             const double power = static_cast<double>(even) / static_cast<double>(width);
              const double angle = static_cast<double>(t) / std::pow(10000.0, power);
              return i % 2 == 0 ? std::sin(angle) : std::cos(angle);
            });
