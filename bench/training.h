@@ -8,6 +8,7 @@
 #include "bench/workload.h"
 #include "descent/nn/layers.h"
 #include "descent/nn/loss.h"
+#include "descent/nn/registry.h"
 #include "descent/optim/optimizers.h"
 #include "descent/train/step.h"
 
@@ -86,6 +87,15 @@ class Training {
   std::unique_ptr<train::TrainStep> step_;
   std::vector<double> losses_;
 };
+
+// The model of a preset with these options, as `descent train` makes it.
+inline nn::Layer preset(const std::string& name, const std::map<std::string, OptionValue>& given,
+                        const nn::Problem& problem) {
+  Options options;
+  for (const auto& [key, value] : given) options.set(key, value);
+  const auto& entry = nn::presets().at(name);
+  return entry.make(resolve(entry.options, options, name), problem);
+}
 
 // Batch i of consecutive rows in file order.
 inline data::Batch rows_of(const Labelled& data, std::int64_t batch, int i) {
