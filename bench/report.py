@@ -6,10 +6,10 @@ import statistics
 
 from workloads import CASES
 
-# How far the results of equal work may lie apart: rounding, amplified by training. bf16 rounds to 8 bits.
-AGREE = collections.defaultdict(lambda: 2e-3, {"W8": 1e-4, "W9": 1e-3, "W11": 1e-3})
+# How far the results of equal work may lie apart: rounding, amplified by training. Convolutional nets and GPTs amplify most:
+# PyTorch's own modes and numbers of threads differ by 1 %. bf16 rounds to 8 bits.
+AGREE = {"W3": 2e-3, "W4": 2e-2, "W5": 2e-3, "W6": 2e-2, "W8": 1e-4, "W9": 1e-3, "W11": 1e-3}
 AGREE_BF16 = 2e-2
-AGREE_GPT = 2e-2  # 50 steps at its learning rate amplify rounding
 
 
 class Machine:
@@ -127,8 +127,7 @@ def disagreements(found):
     for case, threads, sides in found:
         reference = next((s for s in sides if not s.ours and s.precision == "float32"), None)
         for s in sides if reference else []:
-            allowed = AGREE_GPT if case.workload == "W6" else AGREE[case.workload]
-            allowed = max(allowed, AGREE_BF16) if s.precision == "bf16" else allowed
+            allowed = max(AGREE[case.workload], AGREE_BF16 if s.precision == "bf16" else 0)
             if not abs(s.loss - reference.loss) <= allowed * abs(reference.loss):
                 out.append(f"{case.workload} {case.name}, {threads} threads: {s.peer} {s.mode} gives {s.loss:.6g}, "
                            f"{reference.peer} {reference.mode} {reference.loss:.6g}")
