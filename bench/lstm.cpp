@@ -1,7 +1,7 @@
 // The LSTM of W5 alone: two layers of 256 units on [64 steps, 32 rows, 128 features], forward and
 // backward (all weights and the input), the batch in as many shards as threads.
 //
-//   lstm --threads 1|2 --runs 5 --precision float32|bf16 [--cell gru|rnn]
+//   lstm --threads 1|2 --runs 5 --precision float32|bf16 [--case gru|rnn]
 //
 // Prints a line like the workloads do, and the rate of its products.
 #include "bench/workload.h"
@@ -16,20 +16,16 @@ namespace {
 
 constexpr std::int64_t kSteps = 64, kRows = 32, kFeatures = 128, kUnits = 256;
 
-Cell cell_of(int argc, char** argv) {
-  for (int i = 1; i + 1 < argc; ++i) {
-    if (std::string(argv[i]) != "--cell") continue;
-    if (std::string(argv[i + 1]) == "gru") return Cell::gru;
-    if (std::string(argv[i + 1]) == "rnn") return Cell::rnn_tanh;
-  }
-  return Cell::lstm;
+Cell cell_of(const std::string& name) {
+  return name == "gru" ? Cell::gru : name == "rnn" ? Cell::rnn_tanh : Cell::lstm;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const auto arguments = bench::parse(argc, argv);
-  const Cell cell = cell_of(argc, argv);
+  const std::string name = arguments.only.empty() ? "lstm" : arguments.only;
+  const Cell cell = cell_of(name);
   const std::int64_t gates = (cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1) * kUnits;
   const RecurrentOptions options{.operands = arguments.precision == "bf16" ? DType::bfloat16
                                                                            : DType::float32};
@@ -56,22 +52,16 @@ int main(int argc, char** argv) {
     const auto f = i % kFeatures, n = i / kFeatures % kRows, t = i / kFeatures / kRows;
     x.set_item(((n / rows * kSteps + t) * rows + n % rows) * kFeatures + f, whole.item(i));
   }
-  plan.run();
-  constexpr int kRepeats = 10;
-  const auto run = [&] {
-    for (int i = 0; i < kRepeats; ++i) plan.run();
-    return plan.output(0).item();
-  };
-  const std::string name = cell == Cell::lstm ? "lstm" : cell == Cell::gru ? "gru" : "rnn";
   double best = 1e30;
-  bench::measure("LSTM", name + " 128-256-256, 64 steps, batch 32", arguments, kRepeats, [&] {
-    const auto start = std::chrono::steady_clock::now();
-    const double loss = run();
-    best = std::min(
-        best,
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / kRepeats);
-    return loss;
-  });
+  const auto run = [&](int steps) {
+    for (int i = 0; i < steps; ++i) {
+      const double start = bench::now();
+      plan.run();
+      best = std::min(best, bench::now() - start);
+    }
+  };
+  bench::measure("LSTM", name, arguments, 10,
+                 {.reset = [] {}, .run = run, .result = [&] { return plan.output(0).item(); }});
   const double products = 3.0 * 2 * kSteps * kRows * gates * (kFeatures + 3 * kUnits);
   fmt::print("products {:.2f} GFLOP, {:.0f} GFLOP/s\n", products * 1e-9, products / best * 1e-9);
 }

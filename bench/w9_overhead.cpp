@@ -13,7 +13,7 @@ using namespace descent;
 
 namespace {
 
-constexpr std::int64_t kRows = 4096, kSteps = 3000;
+constexpr std::int64_t kRows = 4096;
 
 Value forward(ValueSpan p, const Value& x) {
   return matmul(tanh(matmul(x, p[0], false, true) + p[1]), p[2], false, true) + p[3];
@@ -28,7 +28,8 @@ Values training_step(ValueSpan in) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto arguments = bench::parse(argc, argv);
+  auto arguments = bench::parse(argc, argv);
+  if (!arguments.quick) arguments.runs = std::max(arguments.runs, 9);  // a run is a millisecond
   const Array x = bench::uniform(9, {kRows, 2}, 1.0f);
   Array y(DType::float32, {kRows, 1});
   for (std::int64_t i = 0; i < kRows; ++i) {
@@ -36,8 +37,10 @@ int main(int argc, char** argv) {
         static_cast<float>(std::sin(3.0 * x.item(2 * i)) * x.item(2 * i + 1));
   }
   for (const std::int64_t batch : {1, 8, 32}) {
-    std::vector<Array> state = {Array(DType::float32, {16, 2}), Array(DType::float32, {16}),
-                                Array(DType::float32, {1, 16}), Array(DType::float32, {1})};
+    const auto name = fmt::format("batch {}", batch);
+    if (!arguments.wanted(name)) continue;
+    const std::vector<Array> state = {Array(DType::float32, {16, 2}), Array(DType::float32, {16}),
+                                      Array(DType::float32, {1, 16}), Array(DType::float32, {1})};
     std::vector<PlanInput> inputs;
     for (const auto& a : state) inputs.push_back({{DType::float32, a.shape()}, "state", a});
     inputs.push_back({{DType::float32, {batch, 2}}, "x", {}});
@@ -45,33 +48,26 @@ int main(int argc, char** argv) {
     Plan plan = compile(training_step, inputs, {.donate = {{0, 0}, {1, 1}, {2, 2}, {3, 3}}});
     auto* to_x = plan.input(4).raw();
     auto* to_y = plan.input(5).raw();
-    const auto run = [&] {
-      for (std::size_t k = 0; k < 4; ++k) std::memset(state[k].raw(), 0, state[k].bytes());
+    const auto reset = [&] {
+      for (const auto& a : state) std::memset(a.raw(), 0, a.bytes());
       const Array w = bench::uniform(1000, {16, 2}, static_cast<float>(std::sqrt(0.5))),
                   v = bench::uniform(1002, {1, 16}, 0.25f);
       std::memcpy(state[0].raw(), w.raw(), w.bytes());
       std::memcpy(state[2].raw(), v.raw(), v.bytes());
-      for (std::int64_t i = 0; i < kSteps; ++i) {
+    };
+    const auto run = [&](int steps) {
+      for (std::int64_t i = 0; i < steps; ++i) {
         const std::int64_t at = i * batch % kRows;
         std::memcpy(to_x, x.as<float>().data() + 2 * at, static_cast<std::size_t>(batch) * 8);
         std::memcpy(to_y, y.as<float>().data() + at, static_cast<std::size_t>(batch) * 4);
         plan.run();
       }
-      return plan.output(4).item();
     };
     const auto error = [&] {
-      run();
       return evaluate([](ValueSpan in) { return Values{mean(square(forward(in, in[4]) - in[5]))}; },
                       {state[0], state[1], state[2], state[3], x, y})[0]
           .item();
     };
-    double last = 0;
-    bench::Arguments often = arguments;
-    often.runs = std::max(arguments.runs, 9);  // a run is a millisecond
-    const double quality = error();
-    bench::measure("W9", fmt::format("mlp 2-16-1, batch {}", batch), often, kSteps, [&] {
-      last = run();
-      return quality;
-    });
+    bench::measure("W9", name, arguments, 3000, {.reset = reset, .run = run, .result = error});
   }
 }
