@@ -3,8 +3,6 @@
 #pragma once
 #include "bench/workload.h"
 #include "descent/data/loader.h"
-#include "descent/nn/loss.h"
-#include "descent/ops/ops.h"
 
 namespace descent::bench {
 
@@ -36,17 +34,6 @@ inline data::Batch windows(const std::vector<std::int64_t>& text, std::uint64_t 
     std::copy_n(begin + 1, length, batch.targets.as<std::int64_t>().begin() + r * length);
   }
   return batch;
-}
-
-// Cross-entropy of each row's symbols: prediction [rows, length, symbols], target [rows, length].
-inline nn::Loss next_symbol() {
-  const auto each = nn::cross_entropy().rows;
-  return {.name = "next_symbol",
-          .classification = true,
-          .rows = [each](const Value& p, const Value& t) {
-            const Value losses = each(reshape(p, {-1, kSymbols}), reshape(t, {-1}));
-            return mean(reshape(losses, t.shape()), {1});
-          }};
 }
 
 }  // namespace descent::bench

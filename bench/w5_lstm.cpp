@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
   const auto model = bench::preset(
       "char_rnn", {},
       {.sample = {kLength}, .outputs = bench::kSymbols, .vocabulary = bench::kSymbols});
-  bench::Training training(model, bench::next_symbol(), optim::adam({.lr = 2e-3}),
+  bench::Training training(model, nn::cross_entropy(), optim::adam({.lr = 2e-3}),
                            {DType::int64, {1, kLength}}, bench::default_bound(), arguments);
   bench::measure("W5", "lstm", arguments, kSteps, training.work(10, [&](int i) {
     return bench::windows(text, static_cast<std::uint64_t>(i), kBatch, kLength);

@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
         {{"layers", size.layers}, {"heads", size.heads}, {"width", size.width}, {"bias", false}},
         {.sample = {size.context}, .outputs = bench::kSymbols, .vocabulary = bench::kSymbols});
     const auto bound = [](double) { return 0.02 * std::sqrt(3.0); };
-    bench::Training training(model, bench::next_symbol(), optimizer,
+    bench::Training training(model, nn::cross_entropy(), optimizer,
                              {DType::int64, {1, size.context}}, bound, arguments);
     bench::measure("W6", size.name, arguments, kSteps, training.work(10, [&](int i) {
       return bench::windows(text, static_cast<std::uint64_t>(i), size.batch, size.context);
