@@ -227,7 +227,7 @@ test_profile() {
   run 0 train --data flowers.csv --target kind --epochs 2 --profile --dump-plan --out run
   has out 'GFLOP/s'
   has out 'copies between layouts'
-  has out 'phase per shard'
+  has out 'phase once'
   is_json run/trace.json
 }
 

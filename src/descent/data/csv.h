@@ -14,6 +14,7 @@ namespace descent::data {
 
 struct CsvOptions {
   std::optional<bool> header;  // unset: a first line without numbers, above a column of numbers
+  bool sentences = false;      // blanks separate words, not fields
   char separator = '\0';       // '\0': found among tab ; , and runs of blanks; ' ': runs of blanks
   char quote = '"';            // '\0': quotes are plain characters
   std::vector<std::string> missing = {"", "?", "NA", "N/A", "NaN", "nan", "null", "NULL"};

@@ -83,18 +83,21 @@ double agreement(const Rows& rows) {
 }
 
 // The separator that gives most rows the same number of fields, a comma where none does.
-char detect_separator(std::string_view text, std::size_t begin, char quote) {
+char detect_separator(std::string_view text, std::size_t begin, const CsvOptions& options) {
   char best = ',';
   double most = 0.5;
   for (const char separator : {'\t', ';', ','}) {  // rarer in texts first: it wins a tie
-    const double score = agreement(sample_rows(text, begin, separator, quote));
+    const double score = agreement(sample_rows(text, begin, separator, options.quote));
     if (score > most) {
       most = score;
       best = separator;
     }
   }
   // Blanks are in every sentence: they count only where nothing else does, and on every line.
-  if (most == 0.5 && agreement(sample_rows(text, begin, ' ', quote)) == 1) best = ' ';
+  if (!options.sentences && most == 0.5 &&
+      agreement(sample_rows(text, begin, ' ', options.quote)) == 1) {
+    best = ' ';
+  }
   return best;
 }
 
@@ -173,9 +176,8 @@ CsvDialect detect_dialect(std::string_view text, const std::string& where,
   CsvDialect dialect;
   dialect.quote = options.quote;
   dialect.begin = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
-  dialect.separator = options.separator != '\0'
-                          ? options.separator
-                          : detect_separator(text, dialect.begin, options.quote);
+  dialect.separator = options.separator != '\0' ? options.separator
+                                                : detect_separator(text, dialect.begin, options);
   const Rows rows = sample_rows(text, dialect.begin, dialect.separator, dialect.quote);
   if (rows.empty()) throw Error(ErrorKind::data, "the file has no rows", where);
   const std::size_t columns = rows.front().size();

@@ -37,6 +37,7 @@ CsvOptions csv_options(const Options& options) {
   if (csv.separator != '\0' && csv.separator == csv.quote) {
     throw Error(ErrorKind::usage, "data.separator and data.quote are the same character");
   }
+  if (options.has("sentences")) csv.sentences = options.boolean("sentences");
   if (options.has("missing")) csv.missing = options.texts("missing");
   if (options.has("strict")) csv.strict = options.boolean("strict");
   return csv;
