@@ -161,6 +161,11 @@ test_train_evaluate_predict() {
   same out predicted.csv
   cut -d, -f 2,1 flowers.csv | "$program" predict run - >out || fail "without the target"
   same out predicted.csv
+  run 0 predict run flowers.csv --json --out predicted.jsonl
+  [ "$(rows predicted.jsonl)" -eq 150 ] || fail "not one object for each row"
+  head -n 1 predicted.jsonl >first.json
+  is_json first.json
+  has first.json '{"prediction":"iris","probabilities":{"iris":'
 }
 
 # Folders of images, one for each class; predictions name the file. An image that does not decode is
@@ -423,6 +428,9 @@ test_diverged() {
   has err 'error: step '
   has err 'smaller learning rate'
   empty out
+  is_json run/summary.json
+  has run/summary.json '"exit_code": 4'
+  has run/summary.json '"reason": "diverged: step '
 }
 
 test_full_disk() {
@@ -456,6 +464,7 @@ interrupted() {
   [ "$code" -eq "$wanted" ] || fail "exit code $code, not $wanted"
   [ "$signal" = KILL ] || has err 'stopped  interrupted'
   [ ! -e part/model.json ] || fail "it ended before it was interrupted"
+  [ "$signal" = KILL ] || has part/summary.json "\"exit_code\": $wanted"
   run 0 train --resume part
   has err resumed
   same whole/model.safetensors part/model.safetensors
@@ -479,6 +488,15 @@ test_resume_with_configuration() {
   has err 'resumed  from step'
   run 0 train job.toml --epochs 3 --out whole
   same run/model.safetensors whole/model.safetensors
+  cp run/summary.json before
+  run 0 train --resume run
+  for what in train valid best_valid test; do
+    for file in before run/summary.json; do
+      python3 -c "import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])" $file $what >$file.$what
+    done
+    has before.$what "'loss': "
+    same before.$what run/summary.json.$what
+  done
   run 0 train --resume run --out run --epochs 4
   has run/config.toml 'epochs = 4'
 }
