@@ -399,6 +399,47 @@ END
   [ "$(cut -d, -f 1 out | tr '\n' ' ')" = 'prediction yes no ' ] || fail "the words were not learnt"
 }
 
+# A trained model lends its trunk to another one.
+test_transfer() {
+  train_flowers 5
+  cat >job.toml <<'END'
+[data]
+path = "flowers.csv"
+target = "kind"
+[model]
+name = "mlp"
+hidden = [64, 64]
+init_from = "run"
+init_skip = ["4.*"]
+[optimizer]
+lr = 1e-3
+[[optimizer.groups]]
+match = ["4.*"]
+lr = 1e-2
+[train]
+epochs = 4
+freeze = ["0.*"]
+END
+  run 0 train job.toml --out next
+  has err 'init     4 of 6 tensors from run/model.safetensors'
+  has err '(192 frozen)'
+  has next/config.toml 'freeze = ["0.*"]'
+  has next/config.toml '[[optimizer.groups]]'
+  run 0 train next/config.toml --out again
+  same next/model.safetensors again/model.safetensors
+  run 0 evaluate next
+  run 2 train job.toml --set 'model.hidden=[64,32]' --out bad
+  has err 'run/model.safetensors: 2 of 4 names do not fit the model'
+  has err 'shape  2.weight  [64, 64]  [32, 64]'
+  [ ! -e bad ] || fail "a run directory was left"
+  run 2 train job.toml --set 'train.freeze=[0.wieght]' --out bad
+  has err 'did you mean "0.weight"?'
+  run 2 train job.toml --set 'optimizer.groups.0.match=[head.*]' --out bad
+  has err 'optimizer.groups.0.match: "head.*" matches no name'
+  run 3 train job.toml --set model.init_from=nowhere --out bad
+  has err 'there is no model at nowhere'
+}
+
 # ---- what goes wrong ----
 
 test_bad_data() {

@@ -30,6 +30,8 @@ std::vector<fs::path> numbered(const std::string& run_directory) {
 
 }  // namespace
 
+bool has_checkpoint(const std::string& run_directory) { return !numbered(run_directory).empty(); }
+
 void save_checkpoint(const std::string& run_directory, const TrainState& state, std::int64_t keep) {
   fs::create_directories(folder(run_directory));
   write_file_atomic(

@@ -17,4 +17,6 @@ void save_best(const std::string& run_directory, const TrainState& state);
 std::optional<TrainState> load_newest(const std::string& run_directory, const TrainState& like,
                                       track::Sink& sink);
 
+bool has_checkpoint(const std::string& run_directory);
+
 }  // namespace descent::train

@@ -437,7 +437,7 @@ nlohmann::json Run::summary(const Outcome& outcome) const {
   getrusage(RUSAGE_SELF, &usage);
   const double seconds = elapsed();
   std::int64_t parameters = 0;
-  for (const auto& v : job_.variables) parameters += v.trained ? v.type.shape.size() : 0;
+  for (const auto& v : job_.variables) parameters += v.parameter() ? v.type.shape.size() : 0;
   nlohmann::json j = {
       {"reason", outcome.reason},
       {"exit_code", outcome.exit_code},
