@@ -209,6 +209,22 @@ const Bad kBad[] = {
     {"sequential_without_layers",
      with("[model]\nname = \"sequential\"\n"),
      {"c.toml:4:1", "a sequential model needs layers"}},
+    // ---- groups of parameters ----
+    {"groups_at_the_top",
+     with("[[groups]]\nlr = 1\n"),
+     {"c.toml:3:3", "[[groups]]", "write [[optimizer.groups]]"}},
+    {"groups_no_list",
+     with("[optimizer]\ngroups = 3\n"),
+     {"c.toml:4:1", "optimizer.groups is not a list of tables", "[[optimizer.groups]]"}},
+    {"group_without_match",
+     with("[[optimizer.groups]]\nlr = 1\n"),
+     {"c.toml:3:1", "\"optimizer.groups.0.match\" is required", "patterns"}},
+    {"unknown_key_of_a_group",
+     with("[[optimizer.groups]]\nmatch = [\"a\"]\nweight_decy = 1\n"),
+     {"c.toml:5:1", "unknown key \"optimizer.groups.0.weight_decy\"", "\"weight_decay\"?"}},
+    {"bad_rate_of_a_group",
+     with("[[optimizer.groups]]\nmatch = \"a\"\nlr = -1\n"),
+     {"c.toml:5:1", "\"optimizer.groups.0.lr\" must be at least 0, not -1"}},
     // ---- nothing to do ----
     {"empty", "", {"data.path is not set", "--data"}},
     {"no_data", "[train]\nepochs = 3\n", {"[data]", "data.path is not set"}},
@@ -292,6 +308,15 @@ lr = 0.1
 eps = inf
 [schedule]
 name = "one_cycle"
+[[optimizer.groups]]
+match = ["0.*", "*.bias"]
+lr = 1e-3
+[[optimizer.groups]]
+match = "1.*"
+weight_decay = 0
+[model]
+init_from = "old run"
+init_map = ["a.* -> *"]
 [[model.layers]]
 type = "conv2d"
 filters = 4

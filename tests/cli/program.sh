@@ -161,6 +161,11 @@ test_train_evaluate_predict() {
   same out predicted.csv
   cut -d, -f 2,1 flowers.csv | "$program" predict run - >out || fail "without the target"
   same out predicted.csv
+  run 0 predict run flowers.csv --json --out predicted.jsonl
+  [ "$(rows predicted.jsonl)" -eq 150 ] || fail "not one object for each row"
+  head -n 1 predicted.jsonl >first.json
+  is_json first.json
+  has first.json '{"prediction":"iris","probabilities":{"iris":'
 }
 
 # Folders of images, one for each class; predictions name the file. An image that does not decode is
@@ -394,6 +399,47 @@ END
   [ "$(cut -d, -f 1 out | tr '\n' ' ')" = 'prediction yes no ' ] || fail "the words were not learnt"
 }
 
+# A trained model lends its trunk to another one.
+test_transfer() {
+  train_flowers 5
+  cat >job.toml <<'END'
+[data]
+path = "flowers.csv"
+target = "kind"
+[model]
+name = "mlp"
+hidden = [64, 64]
+init_from = "run"
+init_skip = ["4.*"]
+[optimizer]
+lr = 1e-3
+[[optimizer.groups]]
+match = ["4.*"]
+lr = 1e-2
+[train]
+epochs = 4
+freeze = ["0.*"]
+END
+  run 0 train job.toml --out next
+  has err 'init     4 of 6 tensors from run/model.safetensors'
+  has err '(192 frozen)'
+  has next/config.toml 'freeze = ["0.*"]'
+  has next/config.toml '[[optimizer.groups]]'
+  run 0 train next/config.toml --out again
+  same next/model.safetensors again/model.safetensors
+  run 0 evaluate next
+  run 2 train job.toml --set 'model.hidden=[64,32]' --out bad
+  has err 'run/model.safetensors: 2 of 4 names do not fit the model'
+  has err 'shape  2.weight  [64, 64]  [32, 64]'
+  [ ! -e bad ] || fail "a run directory was left"
+  run 2 train job.toml --set 'train.freeze=[0.wieght]' --out bad
+  has err 'did you mean "0.weight"?'
+  run 2 train job.toml --set 'optimizer.groups.0.match=[head.*]' --out bad
+  has err 'optimizer.groups.0.match: "head.*" matches no name'
+  run 3 train job.toml --set model.init_from=nowhere --out bad
+  has err 'there is no model at nowhere'
+}
+
 # ---- what goes wrong ----
 
 test_bad_data() {
@@ -423,6 +469,9 @@ test_diverged() {
   has err 'error: step '
   has err 'smaller learning rate'
   empty out
+  is_json run/summary.json
+  has run/summary.json '"exit_code": 4'
+  has run/summary.json '"reason": "diverged: step '
 }
 
 test_full_disk() {
@@ -456,6 +505,7 @@ interrupted() {
   [ "$code" -eq "$wanted" ] || fail "exit code $code, not $wanted"
   [ "$signal" = KILL ] || has err 'stopped  interrupted'
   [ ! -e part/model.json ] || fail "it ended before it was interrupted"
+  [ "$signal" = KILL ] || has part/summary.json "\"exit_code\": $wanted"
   run 0 train --resume part
   has err resumed
   same whole/model.safetensors part/model.safetensors
@@ -479,6 +529,15 @@ test_resume_with_configuration() {
   has err 'resumed  from step'
   run 0 train job.toml --epochs 3 --out whole
   same run/model.safetensors whole/model.safetensors
+  cp run/summary.json before
+  run 0 train --resume run
+  for what in train valid best_valid test; do
+    for file in before run/summary.json; do
+      python3 -c "import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])" $file $what >$file.$what
+    done
+    has before.$what "'loss': "
+    same before.$what run/summary.json.$what
+  done
   run 0 train --resume run --out run --epochs 4
   has run/config.toml 'epochs = 4'
 }

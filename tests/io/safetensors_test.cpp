@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 
@@ -105,6 +106,23 @@ TEST(Safetensors, RefusesToWriteTwoOfOneName) {
   EXPECT_THROW(encode(file), Error);
   file.tensors = {{"__metadata__", Array(DType::float32, {1})}};
   EXPECT_THROW(encode(file), Error);
+}
+
+TEST(Safetensors, HalfPrecisionIsWidened) {
+  // 1, -2, the largest, the smallest normal and subnormal, 1/3, -0, infinity, not a number.
+  const std::uint16_t halves[] = {0x3C00, 0xC000, 0x7BFF, 0x0400, 0x0001,
+                                  0x3555, 0x8000, 0x7C00, 0x7E00};
+  auto bytes = file_of(R"({"w":{"dtype":"F16","shape":[9],"data_offsets":[0,18]}})", 0);
+  bytes.append(reinterpret_cast<const char*>(halves), sizeof halves);
+  const auto file = decode(bytes, "t.st");
+  const Array& w = file.at("w");
+  EXPECT_EQ(w.dtype(), DType::float32);
+  const float expected[] = {1,           -2,    65504,   6.103515625e-05f, 5.9604644775390625e-08f,
+                            0.33325195f, -0.0f, INFINITY};
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_EQ(w.as<float>()[i], expected[i]) << i;
+  EXPECT_TRUE(std::signbit(w.as<float>()[6]));
+  EXPECT_TRUE(std::isnan(w.as<float>()[8]));
+  EXPECT_THROW(decode(bytes.substr(0, bytes.size() - 2), "t.st"), Error);
 }
 
 TEST(Safetensors, Malformed) {

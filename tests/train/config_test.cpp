@@ -45,7 +45,7 @@ RawConfig with_layers() {
 RawConfig with_residual() {
   RawConfig raw = with_layers();
   const auto layer = [](const std::string& type, const std::string& place) {
-    return RawConfig::Layer{{{"type", {type, place}}}, place};
+    return RawConfig::Table{{{"type", {type, place}}}, place};
   };
   auto block = layer("residual", "l:6");
   auto inner = layer("linear", "l:8");
@@ -264,8 +264,24 @@ TEST(Set, ErrorsOfLayersInsideOfLayers) {
   }
 }
 
+TEST(Set, ChangesAGroup) {
+  RawConfig raw = with_layers();
+  raw.groups.push_back({{{"match", {std::string("0.*"), "g:2"}}}, "g:1"});
+  raw.set("optimizer.groups.0.lr=0.5", "--set");
+  raw.set("optimizer.groups.0.match=1.*,2.*", "--set");
+  const auto config = resolve(raw);
+  ASSERT_EQ(config.groups.size(), 1u);
+  EXPECT_EQ(config.groups[0].options.number("lr"), 0.5);
+  EXPECT_EQ(config.groups[0].options.texts("match"), (std::vector<std::string>{"1.*", "2.*"}));
+  EXPECT_FALSE(config.groups[0].options.has("weight_decay"));
+  EXPECT_THROW(raw.set("optimizer.groups.1.lr=0.5", "--set"), Error);
+  EXPECT_THROW(raw.set("optimizer.groups.0.rate=0.5", "--set"), Error);
+  EXPECT_THAT(error_of({"optimizer.groups.0.lr=1"}), HasSubstr("has no [[optimizer.groups]]"));
+}
+
 TEST(Json, ReadsBackTheSame) {
   RawConfig raw = with_residual();
+  raw.groups.push_back({{{"match", {std::string("0.*"), "g:2"}}, {"lr", {0.25, "g:3"}}}, "g:1"});
   for (const auto* one : {"seed=9", "optimizer.name=sgd", "optimizer.lr=0.1", "optimizer.l2=inf",
                           "data.drop=a,b", "data.split=1,0", "loss.name=cross_entropy",
                           "loss.class_weights=[1, inf]", "schedule.name=cosine"}) {
@@ -280,6 +296,8 @@ TEST(Json, ReadsBackTheSame) {
   ASSERT_EQ(again.layers.size(), 3u);
   EXPECT_EQ(again.layers[2].options.layers("layers"),
             resolve(raw).layers[2].options.layers("layers"));
+  ASSERT_EQ(again.groups.size(), 1u);
+  EXPECT_EQ(again.groups[0].options.values(), resolve(raw).groups[0].options.values());
 }
 
 TEST(Json, WhatIsNoConfigurationIsADataError) {

@@ -139,6 +139,31 @@ TEST(Resume, ADamagedNewestCheckpointFallsBackToTheOneBefore) {
   expect_same_end(folder / "whole", dir);
 }
 
+// What was trained is not written over because nothing of it fits.
+TEST(Resume, BeginsAnewOnlyWhereThereIsNoCheckpoint) {
+  Folder folder;
+  Recorder r;
+  const std::string dir = folder / "run";
+  run(assignments(), {dir}, r);
+  const std::string before = read_file(newest_state(dir));
+  const auto refused = [&](const std::vector<std::string>& more, const char* warning) {
+    Recorder told;
+    try {
+      run(assignments(more), {dir, true}, told);
+      FAIL() << "no error";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::data);
+      EXPECT_THAT(e.what(), testing::HasSubstr("none of the checkpoints can be used"));
+    }
+    EXPECT_TRUE(told.said(warning));
+  };
+  refused({"model.hidden=[4]"}, "the model wants float32[4, 2]");
+  EXPECT_EQ(read_file(newest_state(dir)), before);
+  for (const auto& e : fs::directory_iterator(dir + "/checkpoints"))
+    fs::resize_file(e.path(), e.file_size() / 2);
+  refused({}, "is not usable");
+}
+
 TEST(Resume, KeepsTheNewestCheckpointsAndTheBest) {
   Folder folder;
   Recorder r;

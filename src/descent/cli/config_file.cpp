@@ -32,7 +32,9 @@ class Reader {
         read_section(section, *table);
       } else if (node.is_array_of_tables()) {
         fail(fmt::format("unknown list of tables [[{}]]", section), at(key),
-             section == "layers" ? "write [[model.layers]]" : "only [[model.layers]] is one");
+             section == "layers"   ? "write [[model.layers]]"
+             : section == "groups" ? "write [[optimizer.groups]]"
+                                   : "only [[model.layers]] and [[optimizer.groups]] are some");
       } else {
         check_top_level(section, key);
         raw_.sections[""][section] = {value(node, key, section), at(key)};
@@ -68,7 +70,9 @@ class Reader {
       const std::string name(key.str());
       // Presets may have a number of layers.
       if (section == "model" && name == "layers" && !node.is_integer()) {
-        raw_.layers = layers(node, key, "model.layers");
+        raw_.layers = tables(node, key, "model.layers", "layer");
+      } else if (section == "optimizer" && name == "groups") {
+        raw_.groups = tables(node, key, "optimizer.groups", "group");
       } else {
         entries[name] = {value(node, key, fmt::format("{}.{}", section, name)), at(key)};
       }
@@ -77,21 +81,21 @@ class Reader {
 
   // A layer may hold lists of layers itself, as `layers = [{type = "relu"}]` or as tables of their
   // own, [[model.layers.layers]].
-  std::vector<train::RawConfig::Layer> layers(const toml::node& node, const toml::key& key,
-                                              const std::string& full) const {
+  std::vector<train::RawConfig::Table> tables(const toml::node& node, const toml::key& key,
+                                              const std::string& full, const char* thing) const {
     if (!node.is_array_of_tables()) {
       fail(full + " is not a list of tables", at(key),
-           fmt::format("write each layer as [[{}]] with its keys below it", full));
+           fmt::format("write each {} as [[{}]] with its keys below it", thing, full));
     }
-    std::vector<train::RawConfig::Layer> out;
-    for (const auto& layer : *node.as_array()) {
+    std::vector<train::RawConfig::Table> out;
+    for (const auto& table : *node.as_array()) {
       const auto prefix = fmt::format("{}.{}.", full, out.size());
       auto& to = out.emplace_back();
-      to.where = at(layer.source());
-      for (const auto& [name, x] : *layer.as_table()) {
+      to.where = at(table.source());
+      for (const auto& [name, x] : *table.as_table()) {
         const std::string text(name.str());
-        if (x.is_array_of_tables()) {
-          to.values[text] = {{}, at(name), layers(x, name, prefix + text)};
+        if (full.starts_with("model.") && x.is_array_of_tables()) {
+          to.values[text] = {{}, at(name), tables(x, name, prefix + text, thing)};
         } else {
           to.values[text] = {value(x, name, prefix + text), at(name)};
         }

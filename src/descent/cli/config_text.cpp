@@ -6,6 +6,7 @@
 #include "descent/cli/config_file.h"
 #include "descent/cli/text.h"
 #include "descent/nn/registry.h"
+#include "descent/optim/partition.h"
 #include "descent/train/config_schema.h"
 
 namespace descent::cli {
@@ -65,6 +66,18 @@ std::string layers_text(const train::Config& config) {
   return out;
 }
 
+std::string groups_text(const train::Config& config) {
+  std::string out;
+  for (const auto& group : config.groups) {
+    out += "\n[[optimizer.groups]]\n";
+    for (const auto& option : optim::group_options()) {
+      if (!group.options.has(option.key)) continue;
+      out += fmt::format("{} = {}\n", option.key, to_string(*group.options.find(option.key)));
+    }
+  }
+  return out;
+}
+
 // The options of a section of this configuration.
 std::vector<Option> options_of(const train::Config& config, const std::string& section) {
   const auto& values = config.section(section);
@@ -108,6 +121,7 @@ std::string config_text(const train::Config& config, const std::string& title) {
   for (const auto& name : train::section_names()) {
     out += section_text(config, name);
     if (name == "model") out += layers_text(config);
+    if (name == "optimizer") out += groups_text(config);
   }
   return out;
 }
@@ -126,6 +140,10 @@ std::string default_config_text() {
       out += other_names(*named, named->fallback);
     }
   }
+  out += "\n" + comment("Parameters with a rate or decay of their own, one table each:");
+  out += comment("[[optimizer.groups]]");
+  for (const auto& option : optim::group_options())
+    out += comment(fmt::format("{} = : {}", option.key, meaning(option)), "#   ");
   out += "\n" + comment("Layers, one table each, where model.name = \"sequential\":");
   for (const auto& [name, layer] : nn::layers().entries()) {
     out += comment(fmt::format("[[model.layers]] type = \"{}\": {}", name, layer.help));

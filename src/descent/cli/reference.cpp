@@ -7,6 +7,7 @@
 
 #include "descent/base/options.h"
 #include "descent/nn/registry.h"
+#include "descent/optim/partition.h"
 #include "descent/train/config_schema.h"
 
 namespace descent::cli {
@@ -134,6 +135,13 @@ std::string layers_text() {
   return out;
 }
 
+std::string groups_text() {
+  return "\n## [[optimizer.groups]]\n\n"
+         "One table a group of parameters with a learning rate or weight decay of its own; all "
+         "other parameters follow [optimizer]. `--set optimizer.groups.0.lr=0.01` changes one.\n" +
+         table(optim::group_options());
+}
+
 }  // namespace
 
 std::string configuration_reference() {
@@ -143,6 +151,7 @@ std::string configuration_reference() {
     out += "\n" + section.help + "\n" + table(section.options);
     if (section.named) out += named_text(section);
     if (section.name == "model") out += layers_text();
+    if (section.name == "optimizer") out += groups_text();
   }
   return out;
 }

@@ -28,6 +28,7 @@ RawConfig overlaid(RawConfig below, const RawConfig& above) {
     for (const auto& [key, entry] : entries) to[key] = entry;
   }
   if (!above.layers.empty()) below.layers = above.layers;
+  if (!above.groups.empty()) below.groups = above.groups;
   return below;
 }
 

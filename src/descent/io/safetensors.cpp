@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
@@ -28,6 +30,24 @@ constexpr std::pair<DType, std::string_view> kTypes[] = {
     {DType::float32, "F32"}, {DType::float64, "F64"}, {DType::bfloat16, "BF16"},
     {DType::int32, "I32"},   {DType::int64, "I64"},   {DType::uint8, "U8"},
     {DType::boolean, "BOOL"}};
+
+// The other type that weights come in. No array holds it: it is widened to float32.
+constexpr std::string_view kHalf = "F16";
+
+// IEEE 754 binary16 has 5 bits of exponent, 10 of fraction; every value is one of float32.
+float from_half(std::uint16_t half) {
+  const int exponent = half >> 10 & 31, fraction = half & 1023;
+  float x = 0;
+  if (exponent == 31) {
+    x = fraction == 0 ? std::numeric_limits<float>::infinity()
+                      : std::numeric_limits<float>::quiet_NaN();
+  } else if (exponent == 0) {
+    x = std::ldexp(static_cast<float>(fraction), -24);
+  } else {
+    x = std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
+  }
+  return (half & 0x8000) != 0 ? -x : x;
+}
 
 std::string_view type_name(DType dtype) {
   for (const auto& [type, name] : kTypes) {
@@ -180,8 +200,9 @@ class Decoder {
         if (value.get_ref<const std::string&>() == text) return type;
       }
     }
-    fail_tensor(name, fmt::format("unknown dtype {}, expected F32, F64, BF16, I32, I64, U8 or BOOL",
-                                  value.dump(-1, ' ', false, Json::error_handler_t::replace)));
+    fail_tensor(name,
+                fmt::format("unknown dtype {}, expected F32, F64, F16, BF16, I32, I64, U8 or BOOL",
+                            value.dump(-1, ' ', false, Json::error_handler_t::replace)));
   }
 
   std::uint64_t read_count(const std::string& name, const Json& value, const char* key) const {
@@ -216,7 +237,10 @@ class Decoder {
 
   Array read_tensor(const std::string& name, const Json& entry) {
     if (!entry.is_object()) fail_tensor(name, "expected an object with dtype, shape, data_offsets");
-    const DType dtype = read_type(name, entry);
+    const auto type = entry.find("dtype");
+    const bool half =
+        type != entry.end() && type->is_string() && type->get_ref<const std::string&>() == kHalf;
+    const DType dtype = half ? DType::bfloat16 : read_type(name, entry);  // as wide
     std::uint64_t bytes = 0;
     Shape shape = read_shape(name, entry, dtype, bytes);
     const Json& offsets = field(name, entry, "data_offsets");
@@ -230,14 +254,25 @@ class Decoder {
                                     begin, end, buffer_.size()));
     }
     if (end - begin != bytes) {
-      fail_tensor(name,
-                  fmt::format("data_offsets [{}, {}] hold {} bytes, expected {} for {} {}", begin,
-                              end, end - begin, bytes, name_of(dtype), to_string(shape)));
+      fail_tensor(name, fmt::format("data_offsets [{}, {}] hold {} bytes, expected {} for {} {}",
+                                    begin, end, end - begin, bytes,
+                                    half ? "float16" : name_of(dtype), to_string(shape)));
     }
     spans_.push_back({begin, end, name});
+    if (half) return widened(buffer_.substr(begin, bytes), std::move(shape));
     Array array(dtype, std::move(shape));
     if (bytes > 0) std::memcpy(array.raw(), buffer_.data() + begin, bytes);
     if (dtype == DType::boolean) check_booleans(name, array);
+    return array;
+  }
+
+  static Array widened(std::string_view halves, Shape shape) {
+    Array array(DType::float32, std::move(shape));
+    for (std::int64_t i = 0; i < array.size(); ++i) {
+      std::uint16_t half = 0;
+      std::memcpy(&half, halves.data() + 2 * i, 2);
+      array.as<float>()[static_cast<std::size_t>(i)] = from_half(half);
+    }
     return array;
   }
 

@@ -28,8 +28,8 @@ struct TensorFile {
 // error for a duplicate or reserved name.
 std::string encode(const TensorFile& file);
 
-// The tensors in `bytes`, copied. Every departure from the format is a data error that gives
-// `where`, the byte offset or the tensor, and what was expected.
+// The tensors in `bytes`, copied; F16 becomes float32. Every departure from the format is a data
+// error that gives `where`, the byte offset or the tensor, and what was expected.
 TensorFile decode(std::string_view bytes, const std::string& where);
 
 TensorFile load_safetensors(const std::string& path);

@@ -22,6 +22,9 @@ struct Variable {
   Initializer init;
   bool trained = true;
   bool decay = true;  // false for biases and normalisation parameters: weight decay leaves them out
+  bool frozen = false;  // a parameter that is not trained any more (nn/transfer.h)
+
+  bool parameter() const { return trained || frozen; }
 };
 
 // Named arrays in order of creation: parameters, buffers, gradients, optimizer state.

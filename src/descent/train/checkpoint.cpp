@@ -30,6 +30,8 @@ std::vector<fs::path> numbered(const std::string& run_directory) {
 
 }  // namespace
 
+bool has_checkpoint(const std::string& run_directory) { return !numbered(run_directory).empty(); }
+
 void save_checkpoint(const std::string& run_directory, const TrainState& state, std::int64_t keep) {
   fs::create_directories(folder(run_directory));
   write_file_atomic(
@@ -49,7 +51,8 @@ void save_best(const std::string& run_directory, const TrainState& state) {
 
 std::optional<TrainState> load_newest(const std::string& run_directory, const TrainState& like,
                                       track::Sink& sink) {
-  for (const auto& path : numbered(run_directory)) {
+  const auto all = numbered(run_directory);
+  for (const auto& path : all) {
     try {
       return decode(read_file(path.string()), like, path.string());
     } catch (const Error& e) {
@@ -58,7 +61,12 @@ std::optional<TrainState> load_newest(const std::string& run_directory, const Tr
           fmt::format("{} is not usable, trying the one before: {}", path.string(), e.message()));
     }
   }
-  return std::nullopt;
+  if (all.empty()) return std::nullopt;
+  // To begin anew here would write over what was trained.
+  throw Error(ErrorKind::data, "none of the checkpoints can be used",
+              folder(run_directory).string(),
+              "resume with the configuration they were made with, or begin anew: with --overwrite, "
+              "or another --out");
 }
 
 }  // namespace descent::train

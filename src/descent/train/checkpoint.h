@@ -12,9 +12,11 @@ namespace descent::train {
 void save_checkpoint(const std::string& run_directory, const TrainState& state, std::int64_t keep);
 void save_best(const std::string& run_directory, const TrainState& state);
 
-// The newest checkpoint that is whole; damaged ones are passed over with a warning. Nothing: there
-// is none.
+// The newest checkpoint that is whole and fits; others are passed over with a warning. Nothing:
+// there is none. A data error where there are some and none can be used.
 std::optional<TrainState> load_newest(const std::string& run_directory, const TrainState& like,
                                       track::Sink& sink);
+
+bool has_checkpoint(const std::string& run_directory);
 
 }  // namespace descent::train

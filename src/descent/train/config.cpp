@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "descent/nn/registry.h"
+#include "descent/optim/partition.h"
 #include "descent/train/config_schema.h"
 
 namespace descent::train {
@@ -104,7 +105,7 @@ Options filled_section(const RawConfig& raw, const std::string& section) {
 }
 
 // The type of a layer; an error where there is none.
-std::string type_of(const RawConfig::Layer& layer, const std::string& prefix) {
+std::string type_of(const RawConfig::Table& layer, const std::string& prefix) {
   const auto type = layer.values.find("type");
   if (type == layer.values.end()) {
     fail(fmt::format("option \"{}.type\" is required", prefix), layer.where,
@@ -117,11 +118,11 @@ std::string type_of(const RawConfig::Layer& layer, const std::string& prefix) {
        type->second.where);
 }
 
-std::vector<LayerConfig> filled_layers(const std::vector<RawConfig::Layer>& layers,
+std::vector<LayerConfig> filled_layers(const std::vector<RawConfig::Table>& layers,
                                        const std::string& prefix);
 
 // `prefix` is "model.layers.2", or "model.layers.2.layers.0" of a layer inside.
-LayerConfig filled_layer(const RawConfig::Layer& layer, const std::string& prefix) {
+LayerConfig filled_layer(const RawConfig::Table& layer, const std::string& prefix) {
   const auto type = type_of(layer, prefix);
   const auto& entry = nn::layers().at(type, layer.values.at("type").where);
   Entries values = layer.values;
@@ -148,13 +149,27 @@ LayerConfig filled_layer(const RawConfig::Layer& layer, const std::string& prefi
   return {type, std::move(options), layer.where};
 }
 
-std::vector<LayerConfig> filled_layers(const std::vector<RawConfig::Layer>& layers,
+std::vector<LayerConfig> filled_layers(const std::vector<RawConfig::Table>& layers,
                                        const std::string& prefix) {
   std::vector<LayerConfig> out;
   for (const auto& layer : layers) {
     out.push_back(filled_layer(layer, fmt::format("{}.{}", prefix, out.size())));
   }
   return out;
+}
+
+GroupConfig filled_group(const RawConfig::Table& group, std::size_t index) {
+  const auto prefix = fmt::format("optimizer.groups.{}", index);
+  const auto all = optim::group_options();
+  auto options =
+      filled(all, group.values, prefix, group.where,
+             [&](const std::string& key, const std::string& where) {
+               Texts keys;
+               for (const auto& option : all) keys.push_back(option.key);
+               return Error(ErrorKind::usage, fmt::format("unknown key \"{}.{}\"", prefix, key),
+                            where, did_you_mean(key, keys));
+             });
+  return {std::move(options), group.where};
 }
 
 void check_model(const RawConfig& raw, const Config& config) {
@@ -211,23 +226,45 @@ OptionValue read_value(const std::string& prefix, const Option& option, const st
   return parse_value(qualified(prefix, option), text, where);
 }
 
-// `list` is "model.layers", `path` "2.units" or "2.layers.0.units": index and key.
-void set_layer(std::vector<RawConfig::Layer>& layers, const std::string& list,
-               const std::string& path, const std::string& text, const std::string& where) {
+// "2.units" of `list` "model.layers": the table's index, and the key.
+std::pair<std::size_t, std::string> table_key(const std::vector<RawConfig::Table>& tables,
+                                              const std::string& list, const std::string& thing,
+                                              const std::string& path, const std::string& where) {
   std::size_t index = 0;
   const auto [end, error] = std::from_chars(path.data(), path.data() + path.size(), index);
   const auto used = static_cast<std::size_t>(end - path.data());
   if (error != std::errc() || used + 1 >= path.size() || path[used] != '.') {
-    fail(fmt::format("\"{}.{}\" is no key of a layer", list, path), where,
-         fmt::format("write {}.INDEX.KEY=value; the first layer has index 0", list));
+    fail(fmt::format("\"{}.{}\" is no key of a {}", list, path, thing), where,
+         fmt::format("write {}.INDEX.KEY=value; the first {} has index 0", list, thing));
   }
-  if (index >= layers.size()) {
-    fail(fmt::format("there is no layer {}", index), where,
-         layers.empty() ? fmt::format("the configuration has no [[{}]]", list)
-                        : fmt::format("layers count from 0 to {}", layers.size() - 1));
+  if (index >= tables.size()) {
+    fail(fmt::format("there is no {} {}", thing, index), where,
+         tables.empty() ? fmt::format("the configuration has no [[{}]]", list)
+                        : fmt::format("{}s count from 0 to {}", thing, tables.size() - 1));
   }
+  return {index, path.substr(used + 1)};
+}
+
+void set_group(RawConfig& raw, const std::string& path, const std::string& text,
+               const std::string& where) {
+  const auto [index, key] = table_key(raw.groups, "optimizer.groups", "group", path, where);
+  auto& group = raw.groups[index];
+  const auto options = optim::group_options();
+  const auto* option = find_option(options, key);
+  // An unknown key ends in the error of filled_group().
+  group.values[key] = {option == nullptr ? OptionValue(text)
+                                         : read_value(fmt::format("optimizer.groups.{}", index),
+                                                      *option, text, where),
+                       where};
+  if (option == nullptr) filled_group(group, index);
+}
+
+// `list` is "model.layers", `path` "2.units" or "2.layers.0.units".
+void set_layer(std::vector<RawConfig::Table>& layers, const std::string& list,
+               const std::string& path, const std::string& text, const std::string& where) {
+  const auto [index, key] = table_key(layers, list, "layer", path, where);
   auto& layer = layers[index];
-  const auto key = path.substr(used + 1), prefix = fmt::format("{}.{}", list, index);
+  const auto prefix = fmt::format("{}.{}", list, index);
   if (key == "type") {
     nn::layers().at(text, where);
     layer.values[key] = {text, where};
@@ -329,6 +366,8 @@ void RawConfig::set(const std::string& assignment, const std::string& where) {
     set_top_level(*this, key, text, where);
   } else if (key.starts_with("model.layers.")) {
     set_layer(layers, "model.layers", key.substr(13), text, where);
+  } else if (key.starts_with("optimizer.groups.")) {
+    set_group(*this, key.substr(17), text, where);
   } else {
     const auto section = key.substr(0, dot);
     const auto& names = section_names();
@@ -354,6 +393,9 @@ Config resolve_without_data(const RawConfig& raw) {
   for (const auto& name : names) config.section(name) = filled_section(raw, name);
   check_model(raw, config);
   config.layers = filled_layers(raw.layers, "model.layers");
+  for (std::size_t i = 0; i < raw.groups.size(); ++i) {
+    config.groups.push_back(filled_group(raw.groups[i], i));
+  }
   return config;
 }
 

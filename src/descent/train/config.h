@@ -9,11 +9,18 @@
 
 namespace descent::train {
 
+// One [[optimizer.groups]] table: parameters with a learning rate or weight decay of their own.
+struct GroupConfig {
+  Options options;  // optim::group_options()
+  std::string where;
+};
+
 // All values resolved: every key of the sections is present (or monostate where it has no default).
 struct Config {
   std::int64_t seed = 1;
   Options data, model, loss, optimizer, schedule, train, checkpoint;
   std::vector<LayerConfig> layers;  // of model.name = "sequential"
+  std::vector<GroupConfig> groups;  // of parameters, for the optimizer
 
   const Options& section(const std::string& name) const;
   Options& section(const std::string& name);
@@ -36,18 +43,19 @@ std::vector<Option> section_options(const std::string& section, const std::strin
 
 // Values as the user gave them, with where each was given ("config.toml:3:8", "--set", ...).
 struct RawConfig {
-  struct Layer;
+  struct Table;
   struct Entry {
     OptionValue value;
     std::string where;
-    std::vector<Layer> layers = {};  // in place of a value: layers inside of a layer
+    std::vector<Table> layers = {};  // in place of a value: layers inside of a layer
   };
   std::map<std::string, std::map<std::string, Entry>> sections;  // "" holds top-level keys (seed)
-  struct Layer {
+  // One table of a list: [[model.layers]], [[optimizer.groups]].
+  struct Table {
     std::map<std::string, Entry> values;
     std::string where;
   };
-  std::vector<Layer> layers;
+  std::vector<Table> layers, groups;
   // "optimizer.lr=0.1": parsed by the option's own type; an unknown key is a usage error with a
   // suggestion.
   void set(const std::string& assignment, const std::string& where);
@@ -59,8 +67,9 @@ Config resolve(const RawConfig& raw);
 nlohmann::json to_json(const Config& config);
 Config config_from_json(const nlohmann::json& json);  // data error where it is not one
 
-// [train] and [checkpoint], described where they are used.
+// [train], [checkpoint] and what every [model] has to say of initial values.
 std::vector<Option> train_options();
 std::vector<Option> checkpoint_options();
+std::vector<Option> initial_options();
 
 }  // namespace descent::train

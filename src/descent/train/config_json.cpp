@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "descent/nn/registry.h"
+#include "descent/optim/partition.h"
 #include "descent/train/config.h"
 #include "descent/train/config_schema.h"
 
@@ -136,23 +137,26 @@ std::vector<Option> options_of_layer(const json& layer) {
   return entry == nullptr ? std::vector<Option>{} : entry->options;
 }
 
-std::vector<RawConfig::Layer> layers_from(const json& list, const std::string& where) {
+template <class OptionsOf>
+std::vector<RawConfig::Table> tables_from(const json& list, const std::string& where,
+                                          const OptionsOf& options_of_table) {
   if (!list.is_array()) fail("not a list", where);
-  std::vector<RawConfig::Layer> layers;
-  for (const auto& layer : list) {
-    auto& to = layers.emplace_back();
-    to.where = fmt::format("{}.{}", where, layers.size() - 1);
-    const auto options = options_of_layer(object(layer, to.where));
-    for (const auto& [key, x] : layer.items()) {
+  std::vector<RawConfig::Table> tables;
+  for (const auto& table : list) {
+    auto& to = tables.emplace_back();
+    to.where = fmt::format("{}.{}", where, tables.size() - 1);
+    const auto options = options_of_table(object(table, to.where));
+    for (const auto& [key, x] : table.items()) {
       const auto* option = find_option(options, key);
       if (option != nullptr && option->type == OptionType::layers && !x.empty()) {
-        to.values[key] = {{}, to.where, layers_from(x, fmt::format("{}.{}", to.where, key))};
+        const auto inside = fmt::format("{}.{}", to.where, key);
+        to.values[key] = {{}, to.where, tables_from(x, inside, options_of_table)};
       } else {
         to.values[key] = {value_of(x, option, to.where), to.where};
       }
     }
   }
-  return layers;
+  return tables;
 }
 
 RawConfig raw_from(const json& whole) {
@@ -166,7 +170,9 @@ RawConfig raw_from(const json& whole) {
     for (const auto& [key, value] : values.items()) {
       const auto where = fmt::format("{}.{}", section, key);
       if (where == "model.layers" && !value.is_number()) {
-        raw.layers = layers_from(value, where);
+        raw.layers = tables_from(value, where, options_of_layer);
+      } else if (where == "optimizer.groups") {
+        raw.groups = tables_from(value, where, [](const json&) { return optim::group_options(); });
       } else {
         raw.sections[section][key] = {value_of(value, find_option(options, key), where), where};
       }
@@ -180,6 +186,8 @@ RawConfig raw_from(const json& whole) {
 json to_json(const Config& config) {
   json out = {{"seed", config.seed}};
   for (const auto& name : section_names()) out[name] = to_json(config.section(name));
+  for (const auto& group : config.groups)
+    out["optimizer"]["groups"].push_back(to_json(group.options));
   if (config.layers.empty()) return out;
   out["model"]["layers"] = layers_to_json(config.layers);
   return out;

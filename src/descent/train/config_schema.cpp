@@ -25,10 +25,19 @@ NamedSection named(const Registry& registry, const std::string& fallback,
   return section;
 }
 
+// What every model has, whatever it is.
+NamedSection with_initial_values(NamedSection models) {
+  for (auto& entry : models.entries) {
+    for (auto& option : initial_options()) entry.options.push_back(std::move(option));
+  }
+  return models;
+}
+
 std::map<std::string, NamedSection> named_sections() {
   return {
-      {"model", named(nn::presets(), "mlp",
-                      {{"sequential", "the layers of [[model.layers]], one after another", {}}})},
+      {"model", with_initial_values(named(
+                    nn::presets(), "mlp",
+                    {{"sequential", "the layers of [[model.layers]], one after another", {}}}))},
       {"loss", named(nn::losses(), "auto",
                      {{"auto", "cross_entropy for classification, mse for regression", {}}})},
       {"optimizer", named(optim::optimizers(), "adam")},

@@ -1,12 +1,17 @@
 #include "descent/train/job.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <charconv>
 
 #include "descent/base/error.h"
+#include "descent/io/safetensors.h"
 #include "descent/nn/registry.h"
+#include "descent/nn/transfer.h"
+#include "descent/optim/partition.h"
 #include "descent/optim/registry.h"
+#include "descent/train/saved_model.h"
 
 namespace descent::train {
 namespace {
@@ -70,11 +75,63 @@ std::vector<nn::Variable> describe_variables(const Job& job, const Config& confi
 }
 
 void tell_model(const Job& job, track::Sink& sink) {
-  std::int64_t parameters = 0;
-  for (const auto& v : job.variables) parameters += v.trained ? v.type.shape.size() : 0;
-  sink.message(track::Level::note, "model",
-               fmt::format("{}, {} parameters, {}", job.config.model.text("name"),
-                           grouped(parameters), job.config.train.text("precision")));
+  std::int64_t parameters = 0, frozen = 0;
+  for (const auto& v : job.variables) {
+    if (v.parameter()) parameters += v.type.shape.size();
+    if (v.frozen) frozen += v.type.shape.size();
+  }
+  sink.message(
+      track::Level::note, "model",
+      fmt::format("{}, {} parameters{}, {}", job.config.model.text("name"), grouped(parameters),
+                  frozen == 0 ? "" : fmt::format(" ({} frozen)", grouped(frozen)),
+                  job.config.train.text("precision")));
+}
+
+// [model] init_from: initial values from a file.
+void load_initial_values(const Config& config, std::vector<nn::Variable>& variables,
+                         track::Sink& sink) {
+  const std::string path = model_tensors(config.model.text("init_from"));
+  const auto done = nn::transfer(variables, io::load_safetensors(path).tensors,
+                                 {.map = config.model.texts("init_map"),
+                                  .skip = config.model.texts("init_skip"),
+                                  .strict = config.model.boolean("init_strict")},
+                                 path);
+  sink.message(track::Level::note, "init",
+               fmt::format("{} of {} tensors from {}", done.taken.size(), variables.size(), path));
+  const std::pair<const char*, const std::vector<std::string>*> left_out[] = {
+      {"not in the file", &done.missing},
+      {"not in the model", &done.unexpected},
+      {"of another shape", &done.differing}};
+  for (const auto& [what, names] : left_out) {
+    if (names->empty()) continue;
+    sink.message(track::Level::warning, "init",
+                 fmt::format("{}: {}", what, fmt::join(*names, ", ")));
+  }
+}
+
+optim::Schedule make_schedule(const Job& job, const Config& config, double lr) {
+  return optim::schedules()
+      .at(config.schedule.text("name"), "[schedule]")
+      .make(config.schedule, {lr, job.total_steps, job.steps_per_epoch});
+}
+
+void make_optimizer(const Config& config, Job& job) {
+  const double lr = config.optimizer.number("lr");
+  job.schedule = make_schedule(job, config, lr);
+  std::vector<optim::Group> groups;
+  for (const auto& [options, where] : config.groups) {
+    auto& group = groups.emplace_back();
+    group.match = options.texts("match");
+    group.schedule = make_schedule(job, config, options.has("lr") ? options.number("lr") : lr);
+    if (options.has("weight_decay")) group.weight_decay = options.number("weight_decay");
+  }
+  std::vector<std::string> names;
+  for (const auto& v : job.variables) {
+    if (v.trained) names.push_back(v.name);
+  }
+  optim::require_members(groups, names);
+  job.optimizer =
+      optim::grouped(config.optimizer.text("name"), config.optimizer, job.schedule, groups);
 }
 
 }  // namespace
@@ -105,7 +162,7 @@ nn::Loss build_loss(const Config& config) {
   return nn::losses().at(config.loss.text("name"), "[loss]").make(config.loss);
 }
 
-Job prepare(Config config, track::Sink& sink) {
+Job prepare(Config config, track::Sink& sink, bool fresh) {
   Job job;
   job.data = data::load(config.data, static_cast<std::uint64_t>(config.seed));
   for (const auto& line : job.data.notes) sink.message(track::Level::note, "data", line);
@@ -124,6 +181,8 @@ Job prepare(Config config, track::Sink& sink) {
   job.batch = one_row(job.data.transform, config);
   job.model = build_model(config, job.data.transform);
   job.variables = describe_variables(job, config);
+  if (fresh && config.model.has("init_from")) load_initial_values(config, job.variables, sink);
+  nn::freeze(job.variables, config.train.texts("freeze"));
   const std::int64_t rows = job.data.train.rows();
   job.batch_size = batch_size_of(config, rows);
   if (config.train.text("batch_size") == "auto") {
@@ -135,14 +194,7 @@ Job prepare(Config config, track::Sink& sink) {
   job.total_steps = config.train.has("steps")
                         ? config.train.integer("steps")
                         : config.train.integer("epochs") * job.steps_per_epoch;
-  const optim::RunLength length{config.optimizer.number("lr"), job.total_steps,
-                                job.steps_per_epoch};
-  job.schedule = optim::schedules()
-                     .at(config.schedule.text("name"), "[schedule]")
-                     .make(config.schedule, length);
-  job.optimizer = optim::optimizers()
-                      .at(config.optimizer.text("name"), "[optimizer]")
-                      .make(config.optimizer, job.schedule);
+  make_optimizer(config, job);
   job.config = std::move(config);
   tell_model(job, sink);
   return job;

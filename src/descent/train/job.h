@@ -22,7 +22,8 @@ struct Job {
 };
 
 // Loads the data, builds everything, tells `sink` what was found. Errors name the section.
-Job prepare(Config config, track::Sink& sink);
+// fresh = false: a checkpoint has the weights, so that model.init_from is not read.
+Job prepare(Config config, track::Sink& sink, bool fresh = true);
 
 // The model a configuration describes, for rows and outputs as the transform makes them.
 nn::Layer build_model(const Config& config, const data::Transform& transform);

@@ -1,4 +1,4 @@
-// The sections [train] and [checkpoint] of a configuration.
+// The sections [train] and [checkpoint] of a configuration, and the initial values of [model].
 #include "descent/train/config.h"
 
 namespace descent::train {
@@ -68,12 +68,35 @@ std::vector<Option> train_options() {
        {},
        0,
        {}},
+      {"freeze", T::texts, std::vector<std::string>{},
+       "Patterns of parameter names (* for any characters: \"encoder.*\") that keep their values: "
+       "they get no gradient and no update. Running statistics of batch normalisation still follow "
+       "the data."},
       {"eager", T::boolean, false,
        "Debugging: compute each operation at once, unfused, and stop at the first NaN or Inf with "
        "its layer and operation. Same results, slower."},
       {"without_passes", T::texts, std::vector<std::string>{},
        "Compiler passes to switch off (merge_shards, simplify, merge_common, channels_last, "
        "fuse)."},
+  };
+}
+
+std::vector<Option> initial_options() {
+  using T = OptionType;
+  return {
+      {"init_from",
+       T::text,
+       {},
+       "begin with the weights of this .safetensors file or run directory (names as in PyTorch: "
+       "\"0.weight\"); the data's normalisation is fitted anew"},
+      {"init_map", T::texts, std::vector<std::string>{},
+       "new names for the file's: \"backbone.* -> encoder.*\", or \"backbone -> encoder\" for all "
+       "that begins so; the first that fits counts"},
+      {"init_skip", T::texts, std::vector<std::string>{},
+       "patterns of names that need not fit: parameters that begin as usual (a new head), tensors "
+       "that are not used"},
+      {"init_strict", T::boolean, true,
+       "every other name must be in both, with the same shape; false: take what fits"},
   };
 }
 

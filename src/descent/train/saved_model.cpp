@@ -44,6 +44,15 @@ nn::Tree take_variables(const io::TensorFile& file, const std::vector<nn::Variab
 
 }  // namespace
 
+std::string model_tensors(const std::string& path) {
+  fs::path file(path);
+  if (fs::is_directory(file)) file /= "model.safetensors";
+  if (file.extension() == ".json") file.replace_extension(".safetensors");
+  if (fs::exists(file)) return file.string();
+  throw Error(ErrorKind::data, fmt::format("there is no model at {}", path), file.string(),
+              "give a .safetensors file or the directory of a run that has ended");
+}
+
 void SavedModel::save(const std::string& directory) const {
   io::TensorFile file;
   file.tensors = variables;

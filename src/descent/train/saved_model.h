@@ -29,6 +29,9 @@ struct TextScore {
   double log_likelihood = 0;
 };
 
+// The file with the tensors of a run directory, a model.json or a .safetensors file.
+std::string model_tensors(const std::string& path);
+
 // Runs a model over rows, in batches, on all threads; results do not depend on their number.
 class Predictor {
  public:

@@ -40,6 +40,18 @@ double number(const nlohmann::json& j) {
   return j.is_null() ? std::numeric_limits<double>::quiet_NaN() : j.get<double>();
 }
 
+// Pairs, since their order counts.
+nlohmann::json to_json(const Metrics& metrics) {
+  auto list = nlohmann::json::array();
+  for (const auto& [name, value] : metrics) list.push_back({name, number(value)});
+  return list;
+}
+Metrics metrics(const nlohmann::json& list) {
+  Metrics all;
+  for (const auto& pair : list) all.emplace_back(pair.at(0).get<std::string>(), number(pair.at(1)));
+  return all;
+}
+
 std::uint32_t checksum(const io::TensorFile& file, const std::string& state) {
   std::uint32_t crc = crc32(state);
   for (const auto& [name, array] : file.tensors) {
@@ -68,6 +80,9 @@ std::string encode(const TrainState& s) {
                                 {"best_epoch", s.best_epoch},
                                 {"stale", s.stale},
                                 {"seconds", s.seconds},
+                                {"train", to_json(s.train)},
+                                {"valid", to_json(s.valid)},
+                                {"best_valid", to_json(s.best_valid)},
                                 {"has_best", !s.best_parameters.empty()}};
   file.metadata["format"] = "descent checkpoint 1";
   file.metadata["state"] = state.dump();
@@ -92,6 +107,8 @@ TrainState decode(std::string_view bytes, const TrainState& like, const std::str
     s.best = number(state.at("best")), s.best_epoch = state.at("best_epoch"),
     s.stale = state.at("stale");
     s.seconds = state.at("seconds");
+    s.train = metrics(state.at("train")), s.valid = metrics(state.at("valid")),
+    s.best_valid = metrics(state.at("best_valid"));
     s.parameters = take(file, "parameters/", like.parameters, where);
     s.buffers = take(file, "buffers/", like.buffers, where);
     s.optimizer = take(file, "optimizer/", like.optimizer, where);

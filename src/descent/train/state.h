@@ -6,6 +6,7 @@
 
 #include "descent/io/safetensors.h"
 #include "descent/nn/module.h"
+#include "descent/train/metrics.h"
 
 namespace descent::train {
 
@@ -19,6 +20,7 @@ struct TrainState {
   std::int64_t best_epoch = 0, stale = 0;
   nn::Tree best_parameters, best_buffers;  // empty: none kept
   double seconds = 0;                      // spent so far
+  Metrics train, valid, best_valid;        // last measured, and those of the best weights
 };
 
 // With a checksum over everything; decode throws a data error where it does not fit, or a name,

@@ -69,7 +69,7 @@ class Run {
   std::unique_ptr<data::Loader> loader_;
   std::unique_ptr<TrainStep> step_;
   std::unique_ptr<EvalStep> eval_;
-  Metrics last_train_, last_valid_, best_valid_, test_;
+  Metrics test_;
   Clock::time_point began_ = Clock::now(), start_ = Clock::now(), epoch_start_ = Clock::now(),
                     last_progress_ = Clock::now();
   Clock::time_point last_checkpoint_ = Clock::now();
@@ -189,18 +189,23 @@ void Run::diverged(const data::Batch& batch, const TrainStep::Result& result) {
     start_ = Clock::now();
     save_checkpoint(options_.directory, state_, job_.config.checkpoint.integer("keep"));
   }
-  try {
-    step_->run_eagerly(batch);
-  } catch (const Error& e) {
-    if (e.kind() == ErrorKind::diverged)
-      throw Error(ErrorKind::diverged, e.message(),
-                  where + (e.where().empty() ? "" : ", " + e.where()), remedy);
-    throw;
-  }
-  throw Error(
+  Error error(
       ErrorKind::diverged,
       fmt::format("the loss is {} and the gradient norm {}", result.loss, result.gradient_norm),
       where, remedy);
+  try {
+    step_->run_eagerly(batch);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::diverged) throw;
+    error = Error(ErrorKind::diverged, e.message(),
+                  where + (e.where().empty() ? "" : ", " + e.where()), remedy);
+  }
+  Outcome outcome{fmt::format("diverged: {}: {}", error.where(), error.message()),
+                  static_cast<int>(ErrorKind::diverged),
+                  {}};
+  outcome.summary = summary(outcome);
+  write_summary(outcome);
+  throw error;
 }
 
 void Run::after_step(const TrainStep::Result& result, const data::Batch& batch) {
@@ -259,12 +264,13 @@ bool Run::train_epoch() {
     if (every > 0 && state_.step % every == 0 && state_.epoch == epoch) checkpoint();
     if (stop && state_.epoch == epoch) return false;
   }
-  last_train_ = {{"loss", state_.epoch_loss / std::max(1.0, state_.epoch_rows)},
-                 {"lr", job_.schedule(std::max<std::int64_t>(0, state_.step - 1))},
-                 {"grad_norm", result.gradient_norm},
-                 {"rows_per_second",
-                  static_cast<double>(epoch_rows_timed_) / std::max(1e-9, since(epoch_start_))}};
-  sink_.record({state_.step, epoch + 1, "train", last_train_, elapsed()});
+  state_.train = {{"loss", state_.epoch_loss / std::max(1.0, state_.epoch_rows)},
+                  {"lr", job_.schedule(std::max<std::int64_t>(0, state_.step - 1))},
+                  {"grad_norm", result.gradient_norm}};
+  Metrics told = state_.train;
+  told.emplace_back("rows_per_second",
+                    static_cast<double>(epoch_rows_timed_) / std::max(1e-9, since(epoch_start_)));
+  sink_.record({state_.step, epoch + 1, "train", std::move(told), elapsed()});
   end_epoch();
   return reason_.empty();
 }
@@ -288,12 +294,12 @@ bool Run::improved(const Metrics& valid) {
 }
 
 void Run::validate(std::int64_t epoch) {
-  last_valid_ = evaluate_rows(*eval_, job_.data.valid, job_.data.transform, dtype_).metrics;
-  sink_.record({state_.step, epoch, "valid", last_valid_, elapsed()});
-  if (improved(last_valid_)) {
+  state_.valid = evaluate_rows(*eval_, job_.data.valid, job_.data.transform, dtype_).metrics;
+  sink_.record({state_.step, epoch, "valid", state_.valid, elapsed()});
+  if (improved(state_.valid)) {
     state_.best_epoch = epoch;
     state_.stale = 0;
-    best_valid_ = last_valid_;
+    state_.best_valid = state_.valid;
     state_.best_parameters = clone(state_.parameters);
     state_.best_buffers = clone(state_.buffers);
     best_changed_ = true;
@@ -357,6 +363,7 @@ Outcome Run::go() {
     outcome.exit_code = 128 + signal;
     outcome.reason = reason_;
     outcome.summary = summary(outcome);
+    write_summary(outcome);
     sink_.message(
         track::Level::note, "stopped",
         reason_ + (writes()
@@ -430,7 +437,7 @@ nlohmann::json Run::summary(const Outcome& outcome) const {
   getrusage(RUSAGE_SELF, &usage);
   const double seconds = elapsed();
   std::int64_t parameters = 0;
-  for (const auto& v : job_.variables) parameters += v.trained ? v.type.shape.size() : 0;
+  for (const auto& v : job_.variables) parameters += v.parameter() ? v.type.shape.size() : 0;
   nlohmann::json j = {
       {"reason", outcome.reason},
       {"exit_code", outcome.exit_code},
@@ -444,9 +451,9 @@ nlohmann::json Run::summary(const Outcome& outcome) const {
       {"versions", versions()},
       {"shards", job_.config.train.integer("shards")},
       {"threads", pool_->threads()},
-      {"train", to_json(last_train_)},
-      {"valid", to_json(last_valid_)},
-      {"best_valid", to_json(best_valid_)},
+      {"train", to_json(state_.train)},
+      {"valid", to_json(state_.valid)},
+      {"best_valid", to_json(state_.best_valid)},
       {"best_epoch", state_.best_epoch},
       {"test", to_json(test_)}};
   if (writes()) j["directory"] = options_.directory;

@@ -1,11 +1,13 @@
 // descent predict: one CSV row for each input row. Classifiers: the most probable class and the
 // probability of each; regressions: the value of each target; language models: how probable each
 // line of a text is. Images have their file before it.
+// With --json one object a line.
 #include <fmt/format.h>
 
 #include <cmath>
 #include <cstdio>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "descent/base/error.h"
@@ -19,6 +21,7 @@ namespace {
 struct Arguments {
   std::string run, input, out;
   int threads = 0;
+  bool json = false;
 };
 
 // A CSV field, in quotes where it needs them.
@@ -54,6 +57,14 @@ void append(std::string& out, const Array& values, std::int64_t at) {
   }
 }
 
+std::size_t most_probable(const Array& values, std::int64_t row, std::int64_t width) {
+  std::int64_t best = 0;
+  for (std::int64_t k = 1; k < width; ++k) {
+    if (values.item(row * width + k) > values.item(row * width + best)) best = k;
+  }
+  return static_cast<std::size_t>(best);
+}
+
 // `files`: a column before the others, where each row is a file of its own.
 std::string to_csv(const data::Transform& transform, const Array& values,
                    const std::vector<std::string>& files) {
@@ -65,13 +76,7 @@ std::string to_csv(const data::Transform& transform, const Array& values,
   std::string out = (files.empty() ? "" : "file,") + header(transform);
   for (std::int64_t row = 0; row < rows; ++row) {
     if (!files.empty()) out += field(files[static_cast<std::size_t>(row)]) + ",";
-    if (classes) {
-      std::int64_t best = 0;
-      for (std::int64_t k = 1; k < width; ++k) {
-        if (values.item(row * width + k) > values.item(row * width + best)) best = k;
-      }
-      out += names.at(static_cast<std::size_t>(best));
-    }
+    if (classes) out += names.at(most_probable(values, row, width));
     for (std::int64_t k = 0; k < width; ++k) {
       if (classes || k > 0) out += ',';
       append(out, values, row * width + k);
@@ -81,9 +86,37 @@ std::string to_csv(const data::Transform& transform, const Array& values,
   return out;
 }
 
+// {"prediction":"yes","probabilities":{"no":0.25,"yes":0.75}}, {"prediction":1.5}, or with several
+// targets {"prediction":{"x":1.5,"y":2}}. Images have their "file" before it.
+std::string to_json_lines(const data::Transform& transform, const Array& values,
+                          const std::vector<std::string>& files) {
+  const bool classes = transform.task() == data::Task::classification;
+  const auto& names = classes ? transform.class_names() : transform.target_names();
+  const auto rows = values ? values.shape()[0] : 0;
+  const auto width = rows == 0 ? 0 : values.size() / rows;
+  std::string out;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    nlohmann::ordered_json line, all;
+    if (!files.empty()) line["file"] = files[static_cast<std::size_t>(row)];
+    for (std::int64_t k = 0; k < width && k < std::ssize(names); ++k)
+      all[names[static_cast<std::size_t>(k)]] = values.item(row * width + k);
+    if (classes) {
+      line["prediction"] = names.at(most_probable(values, row, width));
+      line["probabilities"] = std::move(all);
+    } else if (width == 1) {
+      line["prediction"] = values.item(row);
+    } else {
+      line["prediction"] = std::move(all);
+    }
+    out += line.dump() + "\n";
+  }
+  return out;
+}
+
 // Each line by itself: its tokens but the first, their log-likelihood in nats, and the perplexity
 // exp(-log_likelihood / tokens), empty where a line has none.
-std::string score_lines(const train::SavedModel& model, const std::string& path, int threads) {
+std::string score_lines(const train::SavedModel& model, const std::string& path, int threads,
+                        bool json) {
   std::vector<std::string> lines;
   std::string text = read_unpacked(path);
   if (text.ends_with('\n')) text.pop_back();
@@ -93,13 +126,20 @@ std::string score_lines(const train::SavedModel& model, const std::string& path,
     if (lines.back().ends_with('\r')) lines.back().pop_back();
     begin = end + 1;
   }
-  std::string out = "tokens,log_likelihood,perplexity\n";
+  std::string out = json ? "" : "tokens,log_likelihood,perplexity\n";
   for (const auto& score : train::Predictor(model, threads).score(lines)) {
-    out += fmt::format("{},{:.6g},", score.predicted, score.log_likelihood);
-    if (score.predicted > 0) {
-      const auto n = static_cast<double>(score.predicted);
-      out += fmt::format("{:.6g}", std::exp(-score.log_likelihood / n));
+    const auto n = static_cast<double>(score.predicted);
+    const double perplexity = std::exp(-score.log_likelihood / n);
+    if (json) {
+      nlohmann::ordered_json line = {{"tokens", score.predicted},
+                                     {"log_likelihood", score.log_likelihood},
+                                     {"perplexity", nullptr}};
+      if (score.predicted > 0) line["perplexity"] = perplexity;
+      out += line.dump() + "\n";
+      continue;
     }
+    out += fmt::format("{},{:.6g},", score.predicted, score.log_likelihood);
+    if (score.predicted > 0) out += fmt::format("{:.6g}", perplexity);
     out += '\n';
   }
   return out;
@@ -107,12 +147,13 @@ std::string score_lines(const train::SavedModel& model, const std::string& path,
 
 std::string predictions(const train::SavedModel& model, const Arguments& a) {
   if (model.transform.task() == data::Task::language) {
-    return score_lines(model, a.input == "-" ? "/dev/stdin" : a.input, a.threads);
+    return score_lines(model, a.input == "-" ? "/dev/stdin" : a.input, a.threads, a.json);
   }
   const auto input = rows_of_file(model, a.input, /*need_target=*/false, /*strict=*/true);
   Array values;  // none for an input without rows
   if (input.rows.rows() > 0) values = train::Predictor(model, a.threads).predict(input.rows);
-  return to_csv(model.transform, values, input.files);
+  return a.json ? to_json_lines(model.transform, values, input.files)
+                : to_csv(model.transform, values, input.files);
 }
 
 int run(const Arguments& a) {
@@ -130,8 +171,9 @@ void describe(CLI::App& command, Arguments& a) {
   command.add_option("RUN_DIR", a.run, "Run directory, or its model.json")->required();
   command.add_option("INPUT", a.input, "File with the model's columns; - for standard input")
       ->required();
-  command.add_option("--out", a.out, "CSV file to write [standard output]")->type_name("FILE");
+  command.add_option("--out", a.out, "File to write [standard output]")->type_name("FILE");
   add_threads(command, a.threads, "Threads [all processors]");
+  command.add_flag("--json", a.json, "One JSON object a line instead of CSV");
 }
 
 }  // namespace

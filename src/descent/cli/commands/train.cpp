@@ -13,6 +13,7 @@
 #include "descent/cli/train_arguments.h"
 #include "descent/track/jsonl.h"
 #include "descent/track/terminal.h"
+#include "descent/train/checkpoint.h"
 #include "descent/train/config_schema.h"
 #include "descent/train/trainer.h"
 
@@ -21,7 +22,7 @@ namespace {
 
 void print_config(const TrainArguments& a) {
   const auto raw = gather_config(a);
-  const bool empty = raw.sections.empty() && raw.layers.empty();
+  const bool empty = raw.sections.empty() && raw.layers.empty() && raw.groups.empty();
   const auto text = empty ? default_config_text()
                           : config_text(train::resolve_without_data(raw),
                                         "The whole configuration, with all defaults.");
@@ -72,7 +73,8 @@ int run(const TrainArguments& a) {
   sinks.add(std::make_shared<track::TerminalSink>(
       track::TerminalOptions{.results = a.json ? stderr : stdout, .quiet = a.quiet}));
   auto config = train::resolve(gather_config(a));
-  train::Job job = train::prepare(std::move(config), sinks);
+  const bool fresh = a.resume.empty() || !train::has_checkpoint(a.resume);
+  train::Job job = train::prepare(std::move(config), sinks, fresh);
   const auto directory = directory_for(a, job.config);
   sinks.add(std::make_shared<ConfigWriter>(directory, job.config));
   sinks.add(std::make_shared<track::JsonlSink>(in(directory, "metrics.jsonl")));
