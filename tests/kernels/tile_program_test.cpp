@@ -354,6 +354,7 @@ TEST(TileProgram, RunsPatternsInRegisters) {
         values.push_back(std::move(result));
       }
       std::vector<int> outputs(pattern.outputs.begin(), pattern.outputs.begin() + pattern.results);
+      std::reverse(outputs.begin(), outputs.end());
       const TileProgram program({size}, types, instructions, outputs);
       if (size > 1) {  // with one element, dense and single are the same
         ASSERT_TRUE(program.in_registers()) << pattern.name;

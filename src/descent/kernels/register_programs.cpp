@@ -1,6 +1,8 @@
 #include "descent/kernels/register_programs.h"
 
 #include <algorithm>
+#include <numeric>
+#include <optional>
 #include <utility>
 
 #include "descent/kernels/register_patterns.h"
@@ -104,24 +106,35 @@ class Matcher {
           std::span<const RegisterStep> steps)
       : pattern_(pattern), inputs_(inputs), steps_(steps) {}
 
-  std::vector<int> order(std::span<const int> outputs) {
-    bound_.assign(pattern_.inputs.size() + static_cast<std::size_t>(pattern_.length), -1);
+  // The program's inputs and outputs in the pattern's order; nothing where they differ.
+  std::optional<std::pair<std::vector<int>, std::vector<int>>> match_all(
+      std::span<const int> outputs) {
     if (pattern_.inputs.size() != inputs_.size() ||
         pattern_.length != static_cast<int>(steps_.size()) ||
         pattern_.results != static_cast<int>(outputs.size())) {
-      return {};
+      return std::nullopt;
     }
-    // The state's results first: they tell the state from the gradient, which a sum of both does
-    // not.
-    for (std::size_t i = outputs.size(); i-- > 0;) {
-      if (!match(pattern_.outputs[i], outputs[i])) return {};
-    }
-    const auto end = bound_.begin() + static_cast<std::ptrdiff_t>(inputs_.size());
-    if (std::find(bound_.begin(), bound_.end(), -1) != bound_.end()) return {};
-    return {bound_.begin(), end};
+    std::vector<int> order(outputs.size());
+    std::iota(order.begin(), order.end(), 0);
+    do {
+      if (matches(outputs, order)) {
+        const auto end = bound_.begin() + static_cast<std::ptrdiff_t>(inputs_.size());
+        return std::pair{std::vector<int>(bound_.begin(), end), order};
+      }
+    } while (std::next_permutation(order.begin(), order.end()));
+    return std::nullopt;
   }
 
  private:
+  bool matches(std::span<const int> outputs, const std::vector<int>& order) {
+    bound_.assign(pattern_.inputs.size() + static_cast<std::size_t>(pattern_.length), -1);
+    // The state's results first: they tell the state from the gradient, which a sum of both does
+    // not.
+    for (std::size_t i = outputs.size(); i-- > 0;) {
+      if (!match(pattern_.outputs[i], outputs[static_cast<std::size_t>(order[i])])) return false;
+    }
+    return std::find(bound_.begin(), bound_.end(), -1) == bound_.end();
+  }
   bool match(int p, int q) {
     int& known = bound_[static_cast<std::size_t>(p)];
     if (known >= 0) return known == q;
@@ -165,8 +178,11 @@ std::span<const RegisterPattern> register_patterns() { return kPatterns; }
 RegisterProgram register_program(std::string_view inputs, std::span<const RegisterStep> steps,
                                  std::span<const int> outputs) {
   for (std::size_t k = 0; k < kPatterns.size(); ++k) {
-    auto order = Matcher(kPatterns[k], inputs, steps).order(outputs);
-    if (!order.empty()) return {HWY_DYNAMIC_DISPATCH(FindRuns)()[k], std::move(order)};
+    auto found = Matcher(kPatterns[k], inputs, steps).match_all(outputs);
+    if (found) {
+      return {HWY_DYNAMIC_DISPATCH(FindRuns)()[k], std::move(found->first),
+              std::move(found->second)};
+    }
   }
   return {};
 }

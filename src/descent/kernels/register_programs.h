@@ -32,13 +32,14 @@ struct RegisterPattern {
 using RegisterFn = void (*)(const void* const* in, void* const* out, std::int64_t begin,
                             std::int64_t end);
 
-// The loop for a float32 program, and which of the program's inputs it takes in which place.
+// The loop for a float32 program, and which of the program's inputs and outputs it takes in which
+// place.
 struct RegisterProgram {
   RegisterFn run = nullptr;  // null: the program equals no pattern
-  std::vector<int> order;
+  std::vector<int> inputs, outputs;
 };
-// Programs are equal to a pattern whatever the order of their inputs, their steps and the operands
-// of sums and products.
+// Programs are equal to a pattern whatever the order of their inputs, outputs and steps, and of the
+// operands of sums and products.
 RegisterProgram register_program(std::string_view inputs, std::span<const RegisterStep> steps,
                                  std::span<const int> outputs);
 // All patterns, for tests.

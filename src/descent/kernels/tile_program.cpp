@@ -363,9 +363,13 @@ void TileProgram::move_to(const Layout& layout, const void* const* in, std::byte
 void TileProgram::run(const void* const* in, void* const* out, void* scratch, std::int64_t begin,
                       std::int64_t end) const {
   if (in_registers()) {
-    std::array<const void*, 16> ordered{};
-    for (std::size_t i = 0; i < registers_.order.size(); ++i) ordered[i] = in[registers_.order[i]];
-    return registers_.run(ordered.data(), out, begin, end);
+    std::array<const void*, 16> operands{};
+    std::array<void*, 4> results{};
+    for (std::size_t i = 0; i < registers_.inputs.size(); ++i)
+      operands[i] = in[registers_.inputs[i]];
+    for (std::size_t i = 0; i < registers_.outputs.size(); ++i)
+      results[i] = out[registers_.outputs[i]];
+    return registers_.run(operands.data(), results.data(), begin, end);
   }
   const bool aliased = std::any_of(hazards_.begin(), hazards_.end(),
                                    [&](Hazard h) { return in[h.input] == out[h.output]; });
