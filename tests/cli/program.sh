@@ -487,7 +487,8 @@ test_full_disk() {
 # interrupted SIGNAL CODE: a run that a signal stops goes on to the same end, bit by bit.
 interrupted() {
   flowers 300
-  set -- "$1" "$2" train --data flowers.csv --target kind --epochs 150 --set train.shards=1
+  set -- "$1" "$2" train --data flowers.csv --target kind --epochs 600 --set train.shards=1 \
+    --set 'model.hidden=[256,256]'
   signal=$1 wanted=$2
   shift 2
   run 0 "$@" --out whole

@@ -272,7 +272,10 @@ std::string targets_for(const std::string& path, const Options& options) {
 Options as_trained(const Transform& transform, const Options& options) {
   Options all = options;
   if (transform.task() == Task::language) all.set("task", "language");
-  if (transform.has_tokens()) all.set("sentences", true);
+  if (transform.has_tokens()) {
+    all.set("sentences", true);
+    if (transform.names_generated() && !all.has("header")) all.set("header", false);
+  }
   const Shape& shape = transform.block().shape;
   if (!transform.block().present || shape.rank() != 3) return all;
   all.set("channels", shape[0]);

@@ -87,6 +87,8 @@ class Transform {
   // Where rows are tokens: how; else no tokenizer is set.
   const FittedText& text() const { return text_; }
   bool has_tokens() const { return text_.tokenizer != nullptr; }
+  // The training file had no header: its columns are c0, c1, ...
+  bool names_generated() const { return names_generated_; }
   // Rows hold numbers below this (padding included); 0: not tokens.
   std::int64_t vocabulary() const;
   // Of rows' features in a batch, where numbers are `floating`.
