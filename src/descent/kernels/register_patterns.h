@@ -1,7 +1,7 @@
 // The patterns of register_programs.h: the updates of the common optimizers with the guard of the
-// training step (the last selects keep the old values where the step was not finite), and without.
-// Operands are numbered as in a TileProgram: inputs, then results. `descent train --dump-plan` says
-// "in registers" behind a program that equals one of these.
+// training step: the last selects keep the old values where the step was not finite. Without it
+// they are derived from these. Operands are numbered as in a TileProgram: inputs, then results.
+// `descent train --dump-plan` says "in registers" behind a program that equals one of these.
 #pragma once
 #include <array>
 
@@ -11,7 +11,7 @@ namespace descent::kernels {
 
 using enum Eltwise;
 
-inline constexpr std::array kPatterns{
+inline constexpr std::array kGuarded{
     RegisterPattern{"adam",
                     "sdsdsdsdssssds",
                     16,
@@ -33,24 +33,6 @@ inline constexpr std::array kPatterns{
                       {select, 13, 19, 3}}},
                     3,
                     {27, 28, 29}},
-    RegisterPattern{"adam, unguarded",
-                    "sdsdsdsdssssd",
-                    13,
-                    {{{mul, 0, 1},
-                      {mul, 2, 3},
-                      {mul, 4, 5},
-                      {add, 13, 15},
-                      {mul, 6, 7},
-                      {add, 14, 17},
-                      {sqrt, 18},
-                      {mul, 19, 8},
-                      {add, 20, 9},
-                      {mul, 16, 10},
-                      {div, 22, 21},
-                      {mul, 23, 11},
-                      {add, 12, 24}}},
-                    3,
-                    {25, 16, 18}},
     RegisterPattern{"adam, clipped",
                     "sdsddsssssssds",
                     18,
@@ -74,26 +56,6 @@ inline constexpr std::array kPatterns{
                       {select, 13, 21, 3}}},
                     3,
                     {29, 30, 31}},
-    RegisterPattern{"adam, clipped, unguarded",
-                    "sdsddsssssssd",
-                    15,
-                    {{{mul, 0, 1},
-                      {mul, 2, 3},
-                      {mul, 4, 5},
-                      {mul, 6, 15},
-                      {add, 13, 16},
-                      {square, 15},
-                      {mul, 7, 18},
-                      {add, 14, 19},
-                      {sqrt, 20},
-                      {mul, 21, 8},
-                      {add, 22, 9},
-                      {mul, 17, 10},
-                      {div, 24, 23},
-                      {mul, 25, 11},
-                      {add, 12, 26}}},
-                    3,
-                    {27, 17, 20}},
     RegisterPattern{"adam, L2",
                     "sdsdsddssssss",
                     19,
@@ -118,27 +80,6 @@ inline constexpr std::array kPatterns{
                       {select, 12, 21, 5}}},
                     3,
                     {29, 30, 31}},
-    RegisterPattern{"adam, L2, unguarded",
-                    "sdsdsddsssss",
-                    16,
-                    {{{mul, 0, 1},
-                      {mul, 2, 3},
-                      {mul, 4, 5},
-                      {add, 6, 12},
-                      {mul, 0, 15},
-                      {add, 13, 16},
-                      {square, 15},
-                      {mul, 7, 18},
-                      {add, 14, 19},
-                      {sqrt, 20},
-                      {mul, 21, 8},
-                      {add, 22, 9},
-                      {mul, 17, 10},
-                      {div, 24, 23},
-                      {mul, 25, 11},
-                      {add, 1, 26}}},
-                    3,
-                    {27, 17, 20}},
     RegisterPattern{"adamw",
                     "sdsdsdsdsdsssss",
                     18,
@@ -162,26 +103,6 @@ inline constexpr std::array kPatterns{
                       {select, 14, 21, 3}}},
                     3,
                     {30, 31, 32}},
-    RegisterPattern{"adamw, unguarded",
-                    "sdsdsdsdsdssss",
-                    15,
-                    {{{mul, 0, 1},
-                      {mul, 2, 3},
-                      {mul, 4, 5},
-                      {mul, 6, 7},
-                      {add, 14, 17},
-                      {mul, 8, 9},
-                      {add, 15, 19},
-                      {sqrt, 20},
-                      {mul, 21, 10},
-                      {add, 22, 11},
-                      {mul, 18, 12},
-                      {div, 24, 23},
-                      {add, 25, 16},
-                      {mul, 26, 13},
-                      {add, 5, 27}}},
-                    3,
-                    {28, 18, 20}},
     RegisterPattern{
         "adamw, clipped",
         "sdsdsddssssssss",
@@ -193,38 +114,13 @@ inline constexpr std::array kPatterns{
           {add, 5, 30},  {select, 14, 31, 5}, {select, 14, 20, 1}, {select, 14, 23, 3}}},
         3,
         {32, 33, 34}},
-    RegisterPattern{"adamw, clipped, unguarded",
-                    "sdsdsddsssssss",
-                    17,
-                    {{{mul, 0, 1},
-                      {mul, 2, 3},
-                      {mul, 4, 5},
-                      {mul, 6, 7},
-                      {mul, 8, 17},
-                      {add, 14, 18},
-                      {square, 17},
-                      {mul, 9, 20},
-                      {add, 15, 21},
-                      {sqrt, 22},
-                      {mul, 23, 10},
-                      {add, 24, 11},
-                      {mul, 19, 12},
-                      {div, 26, 25},
-                      {add, 27, 16},
-                      {mul, 28, 13},
-                      {add, 5, 29}}},
-                    3,
-                    {30, 19, 22}},
     RegisterPattern{"sgd", "dsds", 3, {{{mul, 0, 1}, {add, 2, 4}, {select, 3, 5, 2}}}, 1, {6}},
-    RegisterPattern{"sgd, unguarded", "dsd", 2, {{{mul, 0, 1}, {add, 2, 3}}}, 1, {4}},
     RegisterPattern{"sgd, clipped",
                     "dssds",
                     4,
                     {{{mul, 0, 1}, {mul, 5, 2}, {add, 3, 6}, {select, 4, 7, 3}}},
                     1,
                     {8}},
-    RegisterPattern{
-        "sgd, clipped, unguarded", "dssd", 3, {{{mul, 0, 1}, {mul, 4, 2}, {add, 3, 5}}}, 1, {6}},
     RegisterPattern{"momentum",
                     "sddsds",
                     6,
@@ -236,12 +132,6 @@ inline constexpr std::array kPatterns{
                       {select, 5, 7, 1}}},
                     2,
                     {10, 11}},
-    RegisterPattern{"momentum, unguarded",
-                    "sddsd",
-                    4,
-                    {{{mul, 0, 1}, {add, 5, 2}, {mul, 6, 3}, {add, 4, 7}}},
-                    2,
-                    {8, 6}},
     RegisterPattern{"momentum, clipped",
                     "sddssds",
                     7,
@@ -254,12 +144,6 @@ inline constexpr std::array kPatterns{
                       {select, 6, 9, 1}}},
                     2,
                     {12, 13}},
-    RegisterPattern{"momentum, clipped, unguarded",
-                    "sddssd",
-                    5,
-                    {{{mul, 0, 1}, {mul, 2, 3}, {add, 6, 7}, {mul, 8, 4}, {add, 5, 9}}},
-                    2,
-                    {10, 8}},
     RegisterPattern{"momentum, L2",
                     "sdsddss",
                     8,
@@ -273,13 +157,6 @@ inline constexpr std::array kPatterns{
                       {select, 6, 10, 3}}},
                     2,
                     {13, 14}},
-    RegisterPattern{
-        "momentum, L2, unguarded",
-        "sdsdds",
-        6,
-        {{{mul, 0, 1}, {mul, 2, 3}, {add, 4, 6}, {add, 7, 8}, {mul, 9, 5}, {add, 1, 10}}},
-        2,
-        {11, 9}},
     RegisterPattern{"nesterov",
                     "sddsds",
                     8,
@@ -293,13 +170,6 @@ inline constexpr std::array kPatterns{
                       {select, 5, 7, 1}}},
                     2,
                     {12, 13}},
-    RegisterPattern{
-        "nesterov, unguarded",
-        "sddsd",
-        6,
-        {{{mul, 0, 1}, {add, 5, 2}, {mul, 0, 6}, {add, 2, 7}, {mul, 8, 3}, {add, 4, 9}}},
-        2,
-        {10, 6}},
     RegisterPattern{"nesterov, L2",
                     "sdsddss",
                     10,
@@ -315,19 +185,6 @@ inline constexpr std::array kPatterns{
                       {select, 6, 10, 3}}},
                     2,
                     {15, 16}},
-    RegisterPattern{"nesterov, L2, unguarded",
-                    "sdsdds",
-                    8,
-                    {{{mul, 0, 1},
-                      {mul, 2, 3},
-                      {add, 4, 6},
-                      {add, 7, 8},
-                      {mul, 2, 9},
-                      {add, 8, 10},
-                      {mul, 11, 5},
-                      {add, 1, 12}}},
-                    2,
-                    {13, 9}},
     RegisterPattern{"rmsprop",
                     "sdsdsdsds",
                     10,
@@ -343,19 +200,6 @@ inline constexpr std::array kPatterns{
                       {select, 8, 11, 1}}},
                     2,
                     {17, 18}},
-    RegisterPattern{"rmsprop, unguarded",
-                    "sdsdsdsd",
-                    8,
-                    {{{mul, 0, 1},
-                      {mul, 2, 3},
-                      {add, 8, 9},
-                      {sqrt, 10},
-                      {add, 11, 4},
-                      {div, 5, 12},
-                      {mul, 13, 6},
-                      {add, 7, 14}}},
-                    2,
-                    {15, 10}},
     RegisterPattern{"adagrad",
                     "ddsdsds",
                     8,
@@ -368,12 +212,39 @@ inline constexpr std::array kPatterns{
                       {select, 6, 12, 5},
                       {select, 6, 7, 0}}},
                     2,
-                    {13, 14}},
-    RegisterPattern{"adagrad, unguarded",
-                    "ddsdsd",
-                    6,
-                    {{{add, 0, 1}, {sqrt, 6}, {add, 7, 2}, {div, 3, 8}, {mul, 9, 4}, {add, 5, 10}}},
-                    2,
-                    {11, 6}}};
+                    {13, 14}}};
+
+// The same update without the guard: its selects, the last steps, give their new values, and the
+// single element that they look at is no input.
+constexpr RegisterPattern unguarded(const RegisterPattern& guarded) {
+  RegisterPattern p = guarded;
+  p.guarded = false;
+  p.length = guarded.length - guarded.results;
+  const auto own = static_cast<int>(guarded.inputs.size());
+  const auto step = [&](int operand) -> const RegisterStep& {
+    return guarded.steps[static_cast<std::size_t>(operand - own)];
+  };
+  const int good = step(guarded.outputs[0]).a;
+  p.inputs.erase(good);
+  const auto moved = [good](int operand) { return operand > good ? operand - 1 : operand; };
+  for (int k = 0; k < p.length; ++k) {
+    auto& s = p.steps[static_cast<std::size_t>(k)];
+    s = {s.code, moved(s.a), moved(s.b), moved(s.c)};
+  }
+  for (int q = 0; q < p.results; ++q) {
+    auto& output = p.outputs[static_cast<std::size_t>(q)];
+    output = moved(step(output).b);
+  }
+  return p;
+}
+
+inline constexpr auto kPatterns = [] {
+  std::array<RegisterPattern, 2 * kGuarded.size()> all{};
+  for (std::size_t k = 0; k < kGuarded.size(); ++k) {
+    all[2 * k] = kGuarded[k];
+    all[2 * k + 1] = unguarded(kGuarded[k]);
+  }
+  return all;
+}();
 
 }  // namespace descent::kernels

@@ -19,13 +19,31 @@ struct RegisterStep {
   friend constexpr bool operator==(const RegisterStep&, const RegisterStep&) = default;
 };
 
+// One letter for each input: d (dense) or s (one element).
+struct RegisterInputs {
+  std::array<char, 16> kinds{};
+  std::size_t count = 0;
+  constexpr RegisterInputs() = default;
+  constexpr RegisterInputs(std::string_view text) : count(text.size()) {
+    for (std::size_t i = 0; i < count; ++i) kinds[i] = text[i];
+  }
+  constexpr RegisterInputs(const char* text) : RegisterInputs(std::string_view(text)) {}
+  constexpr std::size_t size() const { return count; }
+  constexpr char operator[](std::size_t i) const { return kinds[i]; }
+  constexpr void erase(int at) {
+    --count;
+    for (auto i = static_cast<std::size_t>(at); i < count; ++i) kinds[i] = kinds[i + 1];
+  }
+};
+
 struct RegisterPattern {
   std::string_view name;
-  std::string_view inputs;  // one letter each: d (dense) or s (one element)
+  RegisterInputs inputs;
   int length = 0;
   std::array<RegisterStep, 24> steps{};
   int results = 0;
   std::array<int, 4> outputs{};
+  bool guarded = true;  // keeps the old values where an input is 0
 };
 
 // Computes elements [begin, end) in float32. An output may be the same memory as an input.
