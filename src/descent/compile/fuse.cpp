@@ -41,14 +41,14 @@ bool fusable(const Node& node, const PassContext& context) {
 // Not a sum at the end of a chain.
 bool is_elementwise(const Node& node) { return !node.op->sums_rows(types_of(node)).has_value(); }
 
-// A sum that can end the group which makes its operand. Long sums of replicated values are left
-// alone: their elementwise part is split over threads, a sum is not.
+// A sum that can end the group which makes its operand. With several threads long sums of
+// replicated values are left alone: their elementwise part is split over threads, a sum is not.
 bool ends_chain(const Node& node, const PassContext& context) {
   if (node.inputs.size() != 1) return false;
   const Type& in = node.inputs[0].type();
   const auto inner = node.op->sums_rows(std::array{in});
   if (!inner || !TileProgram::sums_tiles(in.shape.size(), *inner, in.dtype)) return false;
-  return context.shards == 1 || in.per_shard || in.shape.size() < 16 * TileProgram::kTile;
+  return context.threads == 1 || in.per_shard || in.shape.size() < 16 * TileProgram::kTile;
 }
 
 struct Group {
@@ -231,9 +231,28 @@ class Writer {
   Values arguments_;
 };
 
+// A square for each of its readers: computing it again is cheaper than to keep it in memory, which
+// a reader in another group would need (the norm of a gradient and Adam's update both square it).
+Values unshare_squares(const Values& outputs) {
+  return rewrite(outputs, [](const Node& node, const Values& in) -> std::optional<Values> {
+    if (dynamic_cast<const EltwiseOp*>(node.op.get()) == nullptr) return std::nullopt;
+    Values operands = in;
+    bool any = false;
+    for (auto& v : operands) {
+      const auto* op = dynamic_cast<const EltwiseOp*>(v.node()->op.get());
+      if (op == nullptr || op->code != kernels::Eltwise::square) continue;
+      v = apply(v.node()->op, v.node()->inputs);
+      any = true;
+    }
+    if (!any) return std::nullopt;
+    return Values{apply(node.op, std::move(operands))};
+  });
+}
+
 }  // namespace
 
-Values fuse(const Values& outputs, const PassContext& context) {
+Values fuse(const Values& given, const PassContext& context) {
+  const Values outputs = unshare_squares(given);
   const auto order = topological(outputs);
   const Grouping grouping(order, context);
   // Members that somebody outside reads.

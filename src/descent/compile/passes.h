@@ -12,6 +12,7 @@ namespace descent {
 
 struct PassContext {
   int shards = 1;
+  int threads = 1;  // decides what is fused, never what comes out
 };
 
 struct Pass {

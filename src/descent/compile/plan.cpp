@@ -350,7 +350,7 @@ double seconds_of(const std::function<void()>& f) {
 }
 
 Values run_passes(Values outputs, const CompileOptions& options, PlanStatistics& statistics) {
-  const PassContext context{options.shards};
+  const PassContext context{options.shards, options.pool ? options.pool->threads() : 1};
   std::vector<std::string> names;
   for (const auto& pass : passes()) names.push_back(pass.name);
   for (const auto& name : options.without) {
