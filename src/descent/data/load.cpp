@@ -203,8 +203,10 @@ SplitRows split_table(const Target& target, const std::vector<std::int64_t>& row
 
 Splits load(const Options& options, std::uint64_t seed) {
   Tables tables = read_all(options, seed);
-  if (tables.train.text)
-    return load_language(std::move(tables), options, fractions(options, tables));
+  if (tables.train.text) {
+    const auto parts = fractions(options, tables);
+    return load_language(std::move(tables), options, parts);
+  }
   if (options.has("task") && options.text("task") == "language") {
     throw Error(ErrorKind::usage, "the data are a table, not a text to model",
                 "option \"data.source\"", "leave it out, or leave data.task out");
