@@ -50,6 +50,11 @@ __attribute__((noinline)) void* operator new(std::size_t n) {
   if (void* p = std::malloc(n == 0 ? 1 : n)) return p;
   throw std::bad_alloc();
 }
+// std::stable_sort and its kin ask like this.
+__attribute__((noinline)) void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
+  descent::test::count(__builtin_return_address(0));
+  return std::malloc(n == 0 ? 1 : n);
+}
 __attribute__((noinline)) void* operator new(std::size_t n, std::align_val_t a) {
   descent::test::count(__builtin_return_address(0));
   const auto to = static_cast<std::size_t>(a);
@@ -58,6 +63,9 @@ __attribute__((noinline)) void* operator new(std::size_t n, std::align_val_t a) 
 }
 __attribute__((noinline)) void operator delete(void* p) noexcept { std::free(p); }
 __attribute__((noinline)) void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+__attribute__((noinline)) void operator delete(void* p, const std::nothrow_t&) noexcept {
+  std::free(p);
+}
 __attribute__((noinline)) void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
 __attribute__((noinline)) void operator delete(void* p, std::size_t, std::align_val_t) noexcept {
   std::free(p);
