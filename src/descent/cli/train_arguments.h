@@ -14,7 +14,8 @@ struct TrainArguments {
   std::string data, target, model, optimizer, lr, epochs, batch_size, seed;
   std::string out, resume;
   int threads = 0;
-  bool overwrite = false, json = false, quiet = false, print_config = false, profile = false, dump_plan = false;
+  bool overwrite = false, json = false, quiet = false, print_config = false, profile = false,
+       dump_plan = false;
 };
 
 // The file, then the shortcuts (--epochs), then --set in order. With --resume the run's own

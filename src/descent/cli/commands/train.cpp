@@ -84,7 +84,7 @@ int run(const TrainArguments& a) {
                                    .resume = !a.resume.empty(),
                                    .threads = a.threads,
                                    .profile = a.profile,
-       .dump_plan = a.dump_plan},
+                                   .dump_plan = a.dump_plan},
                                   sinks);
   if (outcome.exit_code == 0) {
     sinks.message(track::Level::note, "saved",
