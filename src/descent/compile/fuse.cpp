@@ -21,12 +21,6 @@ namespace {
 
 using kernels::TileProgram;
 
-std::vector<Type> types_of(const Node& node) {
-  std::vector<Type> types;
-  for (const auto& v : node.inputs) types.push_back(v.type());
-  return types;
-}
-
 bool fusable(const Node& node, const PassContext& context) {
   const auto* op = node.op.get();
   if (dynamic_cast<const EltwiseOp*>(op) != nullptr) return true;
@@ -39,7 +33,7 @@ bool fusable(const Node& node, const PassContext& context) {
 }
 
 // Not a sum at the end of a chain.
-bool is_elementwise(const Node& node) { return !node.op->sums_rows(types_of(node)).has_value(); }
+bool is_elementwise(const Node& node) { return !node.op->sums_rows(input_types(node)).has_value(); }
 
 // A sum that can end the group which makes its operand. With several threads long sums of
 // replicated values are left alone: their elementwise part is split over threads, a sum is not.
@@ -152,7 +146,7 @@ class Writer {
         op_->outputs.push_back(operand_.at(node));
       } else {
         op_->sums.push_back(
-            {operand(node->inputs[0], false), *node->op->sums_rows(types_of(*node))});
+            {operand(node->inputs[0], false), *node->op->sums_rows(input_types(*node))});
       }
       op_->output_types.push_back(node->outputs[0]);
     }

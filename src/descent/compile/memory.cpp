@@ -8,12 +8,6 @@
 namespace descent {
 namespace {
 
-std::vector<Type> input_types(const Node& node) {
-  std::vector<Type> types;
-  for (const auto& v : node.inputs) types.push_back(v.type());
-  return types;
-}
-
 // Free ranges of one arena: best fit, neighbours joined.
 class FreeList {
  public:

@@ -22,12 +22,6 @@ namespace {
 // more than the other threads save.
 constexpr std::int64_t kWide = 16;
 
-std::vector<Type> input_types(const Node& node) {
-  std::vector<Type> types;
-  for (const auto& v : node.inputs) types.push_back(v.type());
-  return types;
-}
-
 struct Range {
   const std::byte *begin, *end;
   bool meets(const Range& o) const { return begin < o.end && o.begin < end; }

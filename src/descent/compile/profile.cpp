@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "descent/ir/graph.h"
+
 namespace descent {
 
 std::size_t Profiler::add(const Node& node, int shards) {
@@ -10,11 +12,8 @@ std::size_t Profiler::add(const Node& node, int shards) {
   k.attributes = node.op->attributes();
   k.layer = node.scope;
   k.type = to_string(node.outputs[0]);
-  std::vector<Type> in;
-  for (const auto& v : node.inputs) {
-    in.push_back(v.type());
-    k.bytes += static_cast<double>(v.type().bytes());
-  }
+  const auto in = input_types(node);
+  for (const auto& t : in) k.bytes += static_cast<double>(t.bytes());
   for (const auto& t : node.outputs) k.bytes += static_cast<double>(t.bytes());
   k.flops = node.op->flops(in, node.outputs);
   k.copies = node.op->copies(in, node.outputs) * shards;

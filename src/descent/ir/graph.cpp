@@ -30,6 +30,12 @@ std::vector<Node*> topological(ValueSpan outputs) {
   return found;
 }
 
+std::vector<Type> input_types(const Node& node) {
+  std::vector<Type> types;
+  for (const auto& v : node.inputs) types.push_back(v.type());
+  return types;
+}
+
 Values rewrite(ValueSpan outputs, const Rule& rule, ValueMap replace) {
   const auto mapped = [&replace](const Value& v) {
     const auto it = replace.find(v);

@@ -12,6 +12,9 @@ namespace descent {
 // Nodes that `outputs` depend on, inputs before users, otherwise in order of creation.
 std::vector<Node*> topological(ValueSpan outputs);
 
+// Types of a node's operands.
+std::vector<Type> input_types(const Node& node);
+
 struct ValueHash {
   std::size_t operator()(const Value& v) const {
     return std::hash<const void*>()(v.node()) * 31 + static_cast<std::size_t>(v.index());

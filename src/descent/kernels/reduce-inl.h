@@ -6,6 +6,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "descent/kernels/reduce.h"
 #include "descent/kernels/vector-inl.h"
 #include "hwy/highway.h"
 
@@ -65,9 +66,10 @@ struct Extreme {
 template <class T>
 constexpr std::size_t kLanes = 256 / sizeof(T);  // interleaved partial results of a row
 template <class T>
-constexpr std::int64_t kRowBlock = 32 * kLanes<T>;  // elements of a row combined lane by lane
-constexpr std::int64_t kColumnBlock = 32;           // rows combined one after the other
-constexpr std::int64_t kChunk = 128;                // columns at a time
+constexpr std::int64_t kRowBlock =
+    SumStream::kRows* kLanes<T>;                         // elements of a row combined lane by lane
+constexpr std::int64_t kColumnBlock = SumStream::kRows;  // rows combined one after the other
+constexpr std::int64_t kChunk = 128;                     // columns at a time
 
 template <class T>
 using LaneTag = hn::CappedTag<T, kLanes<T>>;
@@ -225,7 +227,7 @@ struct StreamHead {
   std::int64_t filled = 0;  // elements (inner == 1) or rows in the block under way
   std::uint64_t blocks = 0;
 };
-constexpr std::size_t kStreamHead = 64;
+constexpr std::size_t kStreamHead = SumStream::kHead;
 template <class T>
 std::int64_t StreamBlock(std::int64_t inner) {
   return inner == 1 ? kRowBlock<T> : kColumnBlock;

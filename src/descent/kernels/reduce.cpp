@@ -51,9 +51,6 @@ namespace {
 HWY_EXPORT(FindReduce);
 HWY_EXPORT(FindStreams);
 
-// What reduce-inl.h keeps of a stream: a head, the block under way, the levels of the counter.
-constexpr std::int64_t kStreamRows = 32;  // kColumnBlock
-constexpr std::size_t kStreamState = 64;  // kStreamHead
 const StreamFunctions& stream_functions(DType dtype) {
   static const StreamFunctions of32 = HWY_DYNAMIC_DISPATCH(FindStreams)(DType::float32),
                                of64 = HWY_DYNAMIC_DISPATCH(FindStreams)(DType::float64);
@@ -97,7 +94,7 @@ class ChannelSum {
   }
 
  private:
-  static constexpr std::int64_t kBlock = 32;  // kColumnBlock
+  static constexpr std::int64_t kBlock = SumStream::kRows;
 
   T next() {
     if (left_ == 0) x_ += step_, left_ = places_;
@@ -129,16 +126,16 @@ void channel_sum_of(const T* x, T* out, std::int64_t n, std::int64_t c, std::int
 std::int64_t SumStream::grain() const { return inner == 1 ? stream_lanes(dtype) : 4 * inner; }
 
 std::size_t SumStream::state_bytes() const {
-  const std::int64_t block = inner == 1 ? 32 * stream_lanes(dtype) : kStreamRows;
+  const std::int64_t block = kRows * (inner == 1 ? stream_lanes(dtype) : 1);
   std::int64_t levels = 1;
   for (std::int64_t blocks = n / block; blocks > 0; blocks /= 2) ++levels;
   const std::int64_t width = inner == 1 ? stream_lanes(dtype) : inner;
-  return kStreamState + static_cast<std::size_t>(width + levels * inner) * size_of(dtype);
+  return kHead + static_cast<std::size_t>(width + levels * inner) * size_of(dtype);
 }
 
 void SumStream::begin(void* state) const {
   const std::int64_t width = inner == 1 ? stream_lanes(dtype) : inner;
-  std::memset(state, 0, kStreamState + static_cast<std::size_t>(width) * size_of(dtype));
+  std::memset(state, 0, kHead + static_cast<std::size_t>(width) * size_of(dtype));
 }
 
 void SumStream::add(void* state, const void* x, std::int64_t elements) const {

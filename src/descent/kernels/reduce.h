@@ -27,6 +27,9 @@ struct StreamFunctions {
 // A sum over rows, [n, inner] to [inner], taken piece by piece: the bits of reduce_kernel(sum) over
 // the whole. Every piece but the last has a multiple of `grain` elements.
 struct SumStream {
+  static constexpr std::int64_t kRows = 32;  // or vectors of lanes: summed one after the other
+  static constexpr std::size_t kHead = 64;   // bytes before the sums of a state
+
   std::int64_t n = 0, inner = 1;
   DType dtype = DType::float32;  // float32 or float64
   std::int64_t grain() const;
