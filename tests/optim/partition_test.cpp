@@ -9,7 +9,7 @@
 namespace descent::optim::test {
 namespace {
 
-Json problem_json() { return golden("trajectories.json").at("problem"); }
+Json problem_json() { return trajectories().at("problem"); }
 
 // The parameters [first, last) alone. Fed gradients: what one part does says nothing to another.
 Problem part_of(const Problem& whole, std::size_t first, std::size_t last) {

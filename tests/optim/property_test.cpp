@@ -9,11 +9,6 @@
 namespace descent::optim::test {
 namespace {
 
-const Json& trajectories() {
-  static const Json json = golden("trajectories.json");
-  return json;
-}
-
 std::vector<std::string> rows() {
   std::vector<std::string> all;
   for (const auto& [key, row] : trajectories().items()) {

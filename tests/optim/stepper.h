@@ -3,6 +3,7 @@
 #pragma once
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -21,6 +22,27 @@ using Json = nlohmann::json;
 
 inline Json golden(const std::string& file) {
   return Json::parse(std::ifstream(DESCENT_GOLDEN_DIR "/optim/" + file));
+}
+
+// The rows of all golden/optim/trajectories*.json: each is written by a script of its own.
+inline const Json& trajectories() {
+  static const Json all = [] {
+    Json merged = Json::object();
+    for (const auto& entry : std::filesystem::directory_iterator(DESCENT_GOLDEN_DIR "/optim")) {
+      const auto file = entry.path().filename().string();
+      if (!file.starts_with("trajectories") || !file.ends_with(".json")) continue;
+      const Json part = golden(file);
+      for (const auto& [key, row] : part.items()) {
+        if (key == "defaults") {
+          merged[key].update(row);
+        } else {
+          merged[key] = row;
+        }
+      }
+    }
+    return merged;
+  }();
+  return all;
 }
 
 inline OptionValue value_of(const Json& json) {

@@ -13,11 +13,6 @@ struct Case {
   friend void PrintTo(const Case& c, std::ostream* out) { *out << c.row; }
 };
 
-const Json& trajectories() {
-  static const Json json = golden("trajectories.json");
-  return json;
-}
-
 bool is_row(const std::string& key) { return trajectories().at(key).contains("optimizer"); }
 
 std::vector<Case> cases() {
