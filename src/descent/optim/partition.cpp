@@ -182,9 +182,12 @@ Optimizer grouped(const std::string& name, const Options& options, const Schedul
                   const std::vector<Group>& groups) {
   const auto& entry = optimizers().at(name, "[optimizer]");
   if (groups.empty()) return entry.make(options, schedule);
+  // Norms of all parameters together are taken before the parts.
   const double clip_norm = options.number("clip_norm");
+  const double clip_percentile = options.number("clip_percentile");
   Options each = options;
   each.set("clip_norm", 0.0);
+  each.set("clip_percentile", 0.0);
   std::vector<Part> parts;
   for (const auto& group : groups) {
     Options own = each;
@@ -192,7 +195,14 @@ Optimizer grouped(const std::string& name, const Options& options, const Schedul
     parts.push_back({group.match, entry.make(own, group.schedule), {}});
   }
   auto all = partition(std::move(parts), entry.make(each, schedule));
-  return clip_norm == 0 ? all : chain({clip_by_global_norm(clip_norm), std::move(all)});
+  if (clip_norm == 0 && clip_percentile == 0) return all;
+  std::vector<Optimizer> links;
+  if (clip_norm != 0) links.push_back(clip_by_global_norm(clip_norm));
+  if (clip_percentile != 0) {
+    links.push_back(clip_by_percentile(clip_percentile, options.integer("clip_window")));
+  }
+  links.push_back(std::move(all));
+  return chain(std::move(links));
 }
 
 void require_members(const std::vector<Group>& groups, const std::vector<std::string>& names) {
