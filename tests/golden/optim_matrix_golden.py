@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes optim/trajectories_matrix.json: Shampoo, SOAP and clipping, in float64, by numpy.
+"""Writes optim/trajectories_matrix.json: Shampoo, SOAP, K-FAC and clipping, in float64.
 
     python optim_matrix_golden.py        (PyTorch 2.13, scipy; any machine, the figures agree to rounding)
 
@@ -135,8 +135,17 @@ class Sgd:
         return g
 
 
+class Momentum:
+    def __init__(self, shape, o):
+        self.momentum, self.b = o.get("momentum", 0.9), 0
+
+    def __call__(self, g, t):
+        self.b = self.momentum * self.b + g
+        return self.b
+
+
 RULES = {"shampoo": (Shampoo, 0.02, 0.0, False), "soap": (Soap, 3e-3, 0.01, True),
-         "sgd": (Sgd, 1e-3, 0.0, False)}
+         "sgd": (Sgd, 1e-3, 0.0, False), "kfac": (Momentum, 0.1, 0.0, False)}
 
 
 # ---- clipping ----
@@ -168,6 +177,10 @@ class Clip:
 
 
 ROWS = [
+    # No parameter of the problem is a layer "x.weight" with rows of outputs: momentum alone.
+    ("kfac_momentum", "kfac", {"lr": 0.02, "momentum": 0.8, "weight_decay": 0.1, "damping": 0.1,
+                               "decay": 0.9, "kl_clip": 0.1, "refresh": 5, "observe": 2,
+                               "max_dim": 64, "fisher": "empirical"}),
     ("shampoo", "shampoo", {"lr": 0.05, "eps": 1e-3, "refresh": 1}),
     ("shampoo_average", "shampoo", {"lr": 0.01, "beta2": 0.9, "eps": 1e-3, "refresh": 4,
                                     "momentum": 0.8}),
@@ -244,8 +257,80 @@ def tensor_problem():
             "fed": [[g.flatten().tolist() for g in step] for step in fed], "rows": rows}
 
 
+# ---- K-FAC with the empirical Fisher matrix, on a convolution and a linear layer ----
+
+CONV = {"stride": 2, "padding": 1}
+KFAC_ROWS = [{"lr": 0.2, "damping": 0.01, "momentum": 0.0, "kl_clip": 0.0, "refresh": 1},
+             {"lr": 0.3, "damping": 0.05, "decay": 0.7, "momentum": 0.5, "kl_clip": 0.01,
+              "refresh": 4, "observe": 2, "weight_decay": 0.1}]
+KFAC_STEPS = 12
+
+
+def kfac_run(x, y, start, o):
+    o = {"decay": 0.95, "observe": 1, "weight_decay": 0.0, **o}
+    p = [torch.tensor(v, requires_grad=True) for v in start]
+    a, g = [0, 0], [0, 0]
+    inverse_a, inverse_g = [0, 0], [0, 0]
+    b = [0] * 4
+    n = len(x)
+    for step in range(KFAC_STEPS):
+        s1 = torch.nn.functional.conv2d(x, p[0], **CONV)
+        hidden = torch.tanh(s1 + p[1].reshape(-1, 1, 1)).flatten(1)
+        s2 = hidden @ p[2].T
+        for s in (s1, s2):
+            s.retain_grad()
+        ((s2 + p[3] - y) ** 2).mean().backward()
+        patches = torch.nn.functional.unfold(x, 3, **CONV)  # [n, inputs, places]
+        places = patches.shape[2]
+        rows = [patches.transpose(1, 2).reshape(n * places, -1).numpy(), hidden.detach().numpy()]
+        # Of each sample's own loss: times n.
+        out = [n * s1.grad.flatten(2).transpose(1, 2).reshape(n * places, -1).numpy(),
+               n * s2.grad.numpy()]
+        gradients = [v.grad.numpy() + o["weight_decay"] * v.detach().numpy() * (i % 2 == 0)
+                     for i, v in enumerate(p)]
+        if step % o["observe"] == 0:
+            keep = min(1 - 1 / (step // o["observe"] + 1), o["decay"])
+            for i in range(2):
+                ones = numpy.hstack([rows[i], numpy.ones((len(rows[i]), 1))])
+                a[i] = keep * a[i] + (1 - keep) * ones.T @ ones / n
+                g[i] = keep * g[i] + (1 - keep) * out[i].T @ out[i] / len(out[i])
+        if step < 3 or step % o["refresh"] == 0:
+            for i in range(2):
+                pi = math.sqrt(numpy.trace(a[i]) / len(a[i]) / (numpy.trace(g[i]) / len(g[i])))
+                root = math.sqrt(o["damping"])
+                inverse_a[i] = numpy.linalg.inv(a[i] + pi * root * numpy.eye(len(a[i])))
+                inverse_g[i] = numpy.linalg.inv(g[i] + root / pi * numpy.eye(len(g[i])))
+        change, steps = 0, []
+        for i in range(2):
+            w, c = gradients[2 * i], gradients[2 * i + 1]
+            before = numpy.hstack([w.reshape(len(w), -1), c[:, None]])
+            after = inverse_g[i] @ before @ inverse_a[i]
+            change += (before * after).sum()
+            steps += [after[:, :-1].reshape(w.shape), after[:, -1]]
+        factor = 1
+        if o["kl_clip"]:
+            factor = min(1, math.sqrt(o["kl_clip"] / (o["lr"] ** 2 * change)))
+        for i, v in enumerate(p):
+            b[i] = o["momentum"] * b[i] + factor * steps[i]
+            v.data -= o["lr"] * torch.tensor(b[i])
+            v.grad = None
+    return [v.detach().flatten().tolist() for v in p]
+
+
+def kfac_problem():
+    random = numpy.random.default_rng(7)
+    shapes = [(3, 2, 3, 3), (3,), (2, 27), (2,)]
+    x = torch.tensor(random.standard_normal((5, 2, 6, 6)).round(3))
+    y = torch.tensor(random.standard_normal((5, 2)).round(3))
+    start = [(0.4 * random.standard_normal(s)).round(3) for s in shapes]
+    return {"shapes": shapes, "start": [v.flatten().tolist() for v in start],
+            "x": x.flatten().tolist(), "y": y.flatten().tolist(), "steps": KFAC_STEPS,
+            "rows": [{"options": {**o, "fisher": "empirical"}, "end": kfac_run(x, y, start, o)}
+                     for o in KFAC_ROWS]}
+
+
 def main():
-    content = {"tensor": tensor_problem()}
+    content = {"tensor": tensor_problem(), "kfac": kfac_problem()}
     for row in ROWS:
         content[row[0]] = {"optimizer": row[1], "options": row[2], "schedule": None,
                            "loss": trajectory(row, False, (1, 2, 5, 20, STEPS)),

@@ -299,6 +299,28 @@ bool Factor(double* a, std::int64_t n) {
   return true;
 }
 
+constexpr std::int64_t kColumns = 64;  // at once: they stay in the cache
+
+// x, rows of `count` columns `stride` apart, becomes (l l^T)^-1 x.
+void SolveColumns(const double* l, std::int64_t n, double* x, std::int64_t stride,
+                  std::int64_t count) {
+  const auto divide = [&](std::int64_t i) {
+    for (std::int64_t c = 0; c < count; ++c) x[i * stride + c] /= l[i * n + i];
+  };
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t j = 0; j < i; ++j) {
+      AddTimes(-l[i * n + j], x + j * stride, x + i * stride, count);
+    }
+    divide(i);
+  }
+  for (std::int64_t i = n - 1; i >= 0; --i) {
+    divide(i);
+    for (std::int64_t j = 0; j < i; ++j) {
+      AddTimes(-l[i * n + j], x + i * stride, x + j * stride, count);
+    }
+  }
+}
+
 template <class T>
 void SolveOf(const PositiveSolve& call, double* scratch) {
   const std::int64_t n = call.n, columns = call.columns;
@@ -307,20 +329,8 @@ void SolveOf(const PositiveSolve& call, double* scratch) {
   CopySymmetric(static_cast<const T*>(call.a), 1, l, n);
   if (!Factor(l, n)) return FillNaN<T>(call.x, n * columns);
   std::copy_n(b, n * columns, x);
-  const auto divide = [&](std::int64_t i) {
-    for (std::int64_t c = 0; c < columns; ++c) x[i * columns + c] /= l[i * n + i];
-  };
-  for (std::int64_t i = 0; i < n; ++i) {
-    for (std::int64_t j = 0; j < i; ++j) {
-      AddTimes(-l[i * n + j], x + j * columns, x + i * columns, columns);
-    }
-    divide(i);
-  }
-  for (std::int64_t i = n - 1; i >= 0; --i) {
-    for (std::int64_t j = i + 1; j < n; ++j) {
-      AddTimes(-l[j * n + i], x + j * columns, x + i * columns, columns);
-    }
-    divide(i);
+  for (std::int64_t c = 0; c < columns; c += kColumns) {
+    SolveColumns(l, n, x + c, columns, std::min(kColumns, columns - c));
   }
   for (std::int64_t i = 0; i < n * columns; ++i) {
     static_cast<T*>(call.x)[i] = static_cast<T>(x[i]);

@@ -93,6 +93,19 @@ struct SoapOptions {
 };
 Optimizer soap(const SoapOptions& options = {});
 
+struct KfacScale {
+  double damping = 1e-3, decay = 0.95, momentum = 0.9, kl_clip = 1e-3;  // kl_clip = 0: off
+  std::int64_t refresh = 10, observe = 1, max_dim = 1024;
+  bool sampled = true;  // the Fisher matrix; false: the empirical one
+};
+struct KfacOptions {
+  Rate lr = 0.1;
+  KfacScale scale = {};
+  double weight_decay = 0;  // coupled
+  Decayed decayed = except_bias_and_norm;
+};
+Optimizer kfac(const KfacOptions& options = {});
+
 // ---- pieces ----
 
 // All gradients times min(1, max_norm / (norm + 1e-6)); norm: Euclidean, of all parameters
@@ -146,6 +159,8 @@ Optimizer scale_by_rms(RmsScale options = {});
 // See transforms/shampoo.cpp and transforms/soap.cpp.
 Optimizer scale_by_shampoo(ShampooScale options = {});
 Optimizer scale_by_soap(SoapScale options = {});
+// See transforms/kfac.cpp; without the momentum. `rate`: that of the steps, for kl_clip.
+Optimizer scale_by_kfac(KfacScale options, const Rate& rate);
 
 // Times a fixed factor.
 Optimizer scale(double factor);

@@ -60,7 +60,8 @@ class Partition final : public Transform {
                           .scalars = context.scalars.subspan(scalars, own_scalars),
                           .variant = variant % optimizer.variants(),
                           .loss = context.loss,
-                          .key = context.key};
+                          .key = context.key,
+                          .sampled_loss = context.sampled_loss};
       variant /= optimizer.variants();
       give_derivatives(inner, members.index, context);
       optimizer.update(part_updates, part_state, inner);
