@@ -144,7 +144,7 @@ class Momentum:
         return self.b
 
 
-RULES = {"shampoo": (Shampoo, 0.02, 0.0, False), "soap": (Soap, 3e-3, 0.01, True),
+RULES = {"shampoo": (Shampoo, 0.1, 0.0, False), "soap": (Soap, 3e-3, 0.01, True),
          "sgd": (Sgd, 1e-3, 0.0, False), "kfac": (Momentum, 0.1, 0.0, False)}
 
 

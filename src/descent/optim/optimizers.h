@@ -74,7 +74,7 @@ struct ShampooScale {
   Graft graft = Graft::none;
 };
 struct ShampooOptions {
-  Rate lr = 0.02;
+  Rate lr = 0.1;
   ShampooScale scale = {};
   double weight_decay = 0;  // coupled
   Decayed decayed = except_bias_and_norm;

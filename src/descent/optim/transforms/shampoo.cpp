@@ -149,7 +149,7 @@ void register_shampoo(OptimizerRegistry& registry) {
       {.name = "shampoo",
        .help = "the gradient between inverse roots of the second moments of its rows and columns "
                "(Gupta et al. 2018)",
-       .lr = 0.02,
+       .lr = 0.1,
        .options = {number_option("beta2", 1, "decay of the second moments; 1: their sum", 0, 1),
                    number_option("eps", 1e-6, "added to the eigenvalues of the second moments"),
                    number_option("momentum", 0, "part of the last direction that is kept", 0, 1),
