@@ -72,6 +72,10 @@ std::vector<Option> train_options() {
        "Patterns of parameter names (* for any characters: \"encoder.*\") that keep their values: "
        "they get no gradient and no update. Running statistics of batch normalisation still follow "
        "the data."},
+      {"rematerialise", T::boolean, false,
+       "Keep only what goes into each block (residual block, transformer block; where there are "
+       "none, runs of layers) and compute what is inside again in the backward pass: less memory, "
+       "more operations, the same result. The trade is told when the run begins."},
       {"eager", T::boolean, false,
        "Debugging: compute each operation at once, unfused, and stop at the first NaN or Inf with "
        "its layer and operation. Same results, slower."},

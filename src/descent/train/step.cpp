@@ -26,6 +26,7 @@ nn::Scope bind_scope(const std::vector<nn::Variable>& variables, ValueSpan value
   std::map<std::string, Value> bound;
   for (std::size_t i = 0; i < variables.size(); ++i) bound[variables[i].name] = values[i];
   nn::Scope scope(std::move(bound), training, key, options.dtype);
+  scope.rematerialise = training && options.rematerialise;
   scope.compute = options.mixed ? DType::bfloat16 : options.dtype;
   return scope;
 }
@@ -78,7 +79,7 @@ TrainStep::TrainStep(const nn::Layer& model, const nn::Loss& loss,
 
 // Inputs: parameters, buffers, optimizer state, host scalars, key, features, targets[, weights].
 // Outputs: new parameters, buffers, state, then loss and gradient norm.
-Values TrainStep::trace(ValueSpan in, bool weighted) const {
+Values TrainStep::trace(ValueSpan in, bool weighted, const StepOptions& options) const {
   const std::size_t p = trained_.size(), b = kept_.size(), s = state_.optimizer.size(),
                     h = scalars_.size();
   const ValueSpan parameters = in.first(p), buffers = in.subspan(p, b),
@@ -91,7 +92,7 @@ Values TrainStep::trace(ValueSpan in, bool weighted) const {
     all.insert(all.end(), kept_.begin(), kept_.end());
     Values values(theta.begin(), theta.end());
     values.insert(values.end(), buffers.begin(), buffers.end());
-    nn::Scope scope = bind_scope(all, values, true, key, options_);
+    nn::Scope scope = bind_scope(all, values, true, key, options);
     const Value result = loss_((*model_)(scope, x), y, w);
     updated = scope.updated();
     return result;
@@ -134,22 +135,30 @@ std::vector<PlanInput> TrainStep::inputs(const data::Batch& batch, int shards) c
   return in;
 }
 
-const Plan& TrainStep::plan(const data::Batch& batch) {
+Plan TrainStep::compiled(const data::Batch& batch, const StepOptions& options) const {
+  CompileOptions how;
+  how.shards = shards_for(batch.rows, options.shards);
+  how.pool = options.pool;
+  how.without = options.without_passes;
+  how.profile = options.profile;
+  const auto n =
+      static_cast<int>(state_.parameters.size() + state_.buffers.size() + state_.optimizer.size());
+  for (int i = 0; i < n; ++i) how.donate[i] = i;
   const bool weighted = static_cast<bool>(batch.weights);
-  Plan& plan = plans_[{batch.rows, weighted}];
-  if (!plan) {
-    CompileOptions options;
-    options.shards = shards_for(batch.rows, options_.shards);
-    options.pool = options_.pool;
-    options.without = options_.without_passes;
-    options.profile = options_.profile;
-    const auto n = static_cast<int>(state_.parameters.size() + state_.buffers.size() +
-                                    state_.optimizer.size());
-    for (int i = 0; i < n; ++i) options.donate[i] = i;
-    plan = compile([&](ValueSpan in) { return trace(in, weighted); }, inputs(batch, options.shards),
-                   options);
-  }
+  return compile([&](ValueSpan in) { return trace(in, weighted, options); },
+                 inputs(batch, how.shards), how);
+}
+
+const Plan& TrainStep::plan(const data::Batch& batch) {
+  Plan& plan = plans_[{batch.rows, static_cast<bool>(batch.weights)}];
+  if (!plan) plan = compiled(batch, options_);
   return plan;
+}
+
+PlanStatistics TrainStep::statistics_of(const data::Batch& batch, bool rematerialise) const {
+  auto options = options_;
+  options.rematerialise = rematerialise;
+  return compiled(batch, options).statistics();
 }
 
 void TrainStep::set_host_values() {
@@ -194,7 +203,7 @@ TrainStep::Result TrainStep::run_eagerly(const data::Batch& batch) {
       parts.push_back(whole.rows(s * i.type.shape[0], (s + 1) * i.type.shape[0]));
     in.push_back(computed(std::move(parts), true));
   }
-  const Values out = trace(in, static_cast<bool>(batch.weights));
+  const Values out = trace(in, static_cast<bool>(batch.weights), options_);
   std::size_t at = 0;
   for (auto* tree : {&state_.parameters, &state_.buffers, &state_.optimizer}) {
     for (auto& [name, array] : *tree) fill(array, out[at++].array());
@@ -207,7 +216,7 @@ double TrainStep::flops(const data::Batch& batch) const {
   Values in;
   for (const auto& i : inputs(batch, 1)) in.push_back(input(i.type, i.name));
   double total = 0;
-  const Values out = trace(in, static_cast<bool>(batch.weights));
+  const Values out = trace(in, static_cast<bool>(batch.weights), options_);
   for (const Node* node : topological(out)) {
     std::vector<Type> types;
     for (const auto& v : node->inputs) types.push_back(v.type());

@@ -19,7 +19,8 @@ struct StepOptions {
   DType dtype = DType::float32;
   bool mixed = false;  // products in bfloat16
   std::vector<std::string> without_passes;
-  bool profile = false;  // time every kernel
+  bool profile = false;        // time every kernel
+  bool rematerialise = false;  // compute blocks again in the backward pass (nn::Scope)
 };
 
 // The largest divisor of rows that is at most shards: what a batch of these rows is cut into.
@@ -43,6 +44,9 @@ class TrainStep {
   // Floating-point operations of one update with these rows, from the traced graph.
   double flops(const data::Batch& batch) const;
   const Plan& plan(const data::Batch& batch);
+  // What the plan of such a batch would need, with rematerialisation or without; the step keeps
+  // nothing of it.
+  PlanStatistics statistics_of(const data::Batch& batch, bool rematerialise) const;
   // The plan of the largest batch so far.
   const Plan& largest_plan() const { return plans_.rbegin()->second; }
 
@@ -52,7 +56,8 @@ class TrainStep {
 
  private:
   struct Signature;
-  Values trace(ValueSpan in, bool weighted) const;
+  Values trace(ValueSpan in, bool weighted, const StepOptions& options) const;
+  Plan compiled(const data::Batch& batch, const StepOptions& options) const;
   std::vector<PlanInput> inputs(const data::Batch& batch, int shards) const;
   void set_host_values();
   nn::Layer model_;

@@ -42,6 +42,7 @@ class Run {
   void build_loader();
   void choose_shards();
   void build_steps();
+  void tell_trade();
   bool train_epoch();  // false: stop
   void after_step(const TrainStep::Result& result, const data::Batch& batch);
   [[noreturn]] void diverged(const data::Batch& batch, const TrainStep::Result& result);
@@ -168,10 +169,26 @@ void Run::build_steps() {
   options.mixed = job_.config.train.text("precision") == "bf16";
   options.without_passes = job_.config.train.texts("without_passes");
   options.profile = options_.profile;
+  options.rematerialise = job_.config.train.boolean("rematerialise");
   step_ = std::make_unique<TrainStep>(job_.model, job_.loss, job_.optimizer, job_.variables, state_,
                                       options);
   eval_ = std::make_unique<EvalStep>(job_.model, job_.loss, job_.variables, state_.parameters,
                                      state_.buffers, options, summary_for(job_.data.transform));
+  if (options.rematerialise) tell_trade();
+}
+
+void Run::tell_trade() {
+  const data::Cursor at = loader_->cursor();
+  const data::Batch& batch = loader_->next();
+  const auto with = step_->statistics_of(batch, true), without = step_->statistics_of(batch, false);
+  loader_->seek(at);
+  const auto mib = [](std::size_t bytes) { return static_cast<double>(bytes) / 1048576; };
+  sink_.message(
+      track::Level::note, "memory",
+      fmt::format("a step's values take {:.1f} MiB instead of {:.1f} MiB, for {:.0f} % more "
+                  "operations (train.rematerialise)",
+                  mib(with.arena_bytes), mib(without.arena_bytes),
+                  100 * (with.flops / std::max(1.0, without.flops) - 1)));
 }
 
 // Names the layer and the operation by computing the failing step again, one operation at a time,
