@@ -50,6 +50,12 @@ inline OptionValue value_of(const Json& json) {
   if (json.is_boolean()) return json.get<bool>();
   if (json.is_number_integer()) return json.get<std::int64_t>();
   if (json.is_number()) return json.get<double>();
+  if (json.is_array() && !json.empty() && json[0].is_string()) {
+    return json.get<std::vector<std::string>>();
+  }
+  if (json.is_array() && !json.empty() && json[0].is_number_float()) {
+    return json.get<std::vector<double>>();
+  }
   if (json.is_array()) return json.get<std::vector<std::int64_t>>();
   return json.get<std::string>();
 }
