@@ -40,6 +40,7 @@
 #include "descent/nn/transfer.h"
 #include "descent/ops/ops.h"
 #include "descent/ops/shards.h"
+#include "descent/optim/muon.h"
 #include "descent/optim/optimizers.h"
 #include "descent/optim/partition.h"
 #include "descent/optim/registry.h"

@@ -21,7 +21,8 @@ std::vector<Case> cases() {
     if (!is_row(key)) continue;
     for (const auto dtype : {DType::float64, DType::float32}) {
       all.push_back({key, dtype, false});
-      all.push_back({key, dtype, true});
+      // What asks for more than gradients has no row of fed ones.
+      if (row.contains("fed")) all.push_back({key, dtype, true});
     }
   }
   return all;

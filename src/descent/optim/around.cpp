@@ -9,6 +9,7 @@ Optimizer around(const Optimizer& rule, const Around& pieces) {
   if (pieces.l1 != 0) links.push_back(l1_penalty(pieces.l1, pieces.decayed));
   if (pieces.l2 != 0) links.push_back(l2_penalty(pieces.l2, pieces.decayed));
   if (rule) links.push_back(rule);
+  if (pieces.whole) return chain(std::move(links));
   if (pieces.weight_decay != 0) {
     links.push_back(decayed_weights(pieces.weight_decay, pieces.decayed));
   }

@@ -14,6 +14,7 @@ namespace descent::optim {
 struct Part {
   std::vector<std::string> match;  // patterns of names, * for any characters
   Optimizer optimizer;
+  std::function<bool(const Parameter&)> takes = {};  // in the place of the patterns
 };
 // Each parameter follows the first part that matches its name, or `rest`. A transformation that
 // looks at all gradients together (clip_by_global_norm) looks at those of its part: to clip all of

@@ -96,18 +96,24 @@ const ScheduleRegistry& schedules() {
 void add_optimizer(OptimizerRegistry& registry, const OptimizerRow& row) {
   auto options = row.options;
   for (auto& option : shared_options(row)) options.push_back(std::move(option));
-  auto make = [rule = row.rule, decoupled = row.decoupled](const Options& o, const Schedule& rate) {
+  auto make = [rule = row.rule, whole = row.whole, decoupled = row.decoupled](
+                  const Options& o, const Schedule& rate) {
     const double weight_decay = o.number("weight_decay");
-    return around(rule(o),
+    return around(whole ? whole(o, rate) : rule(o),
                   {.lr = rate,
                    .clip_norm = o.number("clip_norm"),
                    .clip_value = o.number("clip_value"),
                    .l1 = o.number("l1"),
                    .l2 = o.number("l2") + (decoupled ? 0 : weight_decay),
                    .weight_decay = decoupled ? weight_decay : 0,
-                   .decayed = o.boolean("decay_all") ? every_parameter : except_bias_and_norm});
+                   .decayed = decayed_by(o),
+                   .whole = static_cast<bool>(whole)});
   };
   registry.add({row.name, row.help, std::move(options), std::move(make)});
+}
+
+Decayed decayed_by(const Options& options) {
+  return options.boolean("decay_all") ? every_parameter : except_bias_and_norm;
 }
 
 void add_schedule(ScheduleRegistry& registry, const ScheduleRow& row) {

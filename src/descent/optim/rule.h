@@ -24,6 +24,7 @@ struct Item {
   const Parameter& info;
   std::span<Value> state;  // one per slot; assign the new values
   ValueSpan scalars;       // of this step, in the order of Rule::scalars
+  std::int64_t variant = 0;
 };
 
 // A rule that treats every parameter alone and in the same way.
@@ -36,8 +37,21 @@ struct Rule {
   std::vector<Slot> slots;  // state tensors that each parameter has, of the parameter's type
   std::vector<HostScalar> scalars;
   std::function<Value(const Item&)> update;
+  std::int64_t variants = 1;  // as Transform::variants() and variant(); null: always 0
+  std::function<std::int64_t(std::int64_t step)> variant = {};
 };
 Optimizer per_parameter(Rule rule);
+
+// For transformations made of others: the variants of all of them as one number, the first as the
+// lowest digit: digit = variant % transforms[0]->variants(), rest = variant / ..., and so on.
+std::int64_t count_variants(const std::vector<Optimizer>& transforms);
+std::int64_t joint_variant(const std::vector<Optimizer>& transforms, std::int64_t step);
+
+// What the context has, or a usage error that says that `who` needs it.
+const Value& loss_of(const UpdateContext& context, const std::string& who);
+const Value& key_of(const UpdateContext& context, const std::string& who);
+Values gradient_at(const UpdateContext& context, ValueSpan parameters, const std::string& who);
+Values hessian_product(const UpdateContext& context, ValueSpan v, const std::string& who);
 
 // ---- whole optimizers ----
 
@@ -47,6 +61,7 @@ struct Around {
   Rate lr = 1e-3;
   double clip_norm = 0, clip_value = 0, l1 = 0, l2 = 0, weight_decay = 0;
   Decayed decayed = except_bias_and_norm;
+  bool whole = false;  // the rule gives the update itself: no decoupled decay and no -lr after it
 };
 // rule may be null: plain gradient descent.
 Optimizer around(const Optimizer& rule, const Around& pieces);
@@ -60,7 +75,12 @@ struct OptimizerRow {
   bool decoupled = false;   // what weight_decay means: decoupled decay, or an L2 penalty
   std::vector<Option> options;
   std::function<Optimizer(const Options&)> rule;  // gradient to direction of ascent; may give null
+  // In the place of rule, where rate and decay belong into the rule: gradient (clipped, with the
+  // penalties l1 and l2, and with weight_decay where it is not decoupled) to the final update.
+  std::function<Optimizer(const Options&, const Schedule&)> whole = {};
 };
+// What the shared option decay_all says.
+Decayed decayed_by(const Options& options);
 void add_optimizer(OptimizerRegistry& registry, const OptimizerRow& row);
 
 // A schedule's row: warmup_steps, warmup_start_factor and unit are appended, and `make` sees the

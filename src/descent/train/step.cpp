@@ -79,31 +79,44 @@ TrainStep::TrainStep(const nn::Layer& model, const nn::Loss& loss,
 
 // Inputs: parameters, buffers, optimizer state, host scalars, key, features, targets[, weights].
 // Outputs: new parameters, buffers, state, then loss and gradient norm.
-Values TrainStep::trace(ValueSpan in, bool weighted, const StepOptions& options) const {
+Values TrainStep::trace(ValueSpan in, const PlanKey& plan) const {
   const std::size_t p = trained_.size(), b = kept_.size(), s = state_.optimizer.size(),
                     h = scalars_.size();
   const ValueSpan parameters = in.first(p), buffers = in.subspan(p, b),
                   state = in.subspan(p + b, s), scalars = in.subspan(p + b + s, h);
   const Value &key = in[p + b + s + h], &x = in[p + b + s + h + 1], &y = in[p + b + s + h + 2];
-  const Value w = weighted ? in[p + b + s + h + 3] : Value();
+  const Value w = plan.weighted ? in[p + b + s + h + 3] : Value();
+  StepOptions options = options_;
+  options.rematerialise = plan.rematerialise;
   std::map<std::string, Value> updated;
-  const ScalarFn loss = [&](ValueSpan theta) {
+  const auto loss_at = [&](ValueSpan theta, std::map<std::string, Value>* updates) {
     std::vector<nn::Variable> all = trained_;
     all.insert(all.end(), kept_.begin(), kept_.end());
     Values values(theta.begin(), theta.end());
     values.insert(values.end(), buffers.begin(), buffers.end());
     nn::Scope scope = bind_scope(all, values, true, key, options);
     const Value result = loss_((*model_)(scope, x), y, w);
-    updated = scope.updated();
+    if (updates) *updates = scope.updated();
     return result;
   };
-  const Values g = value_and_grad(loss)(parameters);
+  const Values g =
+      value_and_grad([&](ValueSpan theta) { return loss_at(theta, &updated); })(parameters);
   const ValueSpan gradients = ValueSpan(g).subspan(1);
   Value square_sum = scalar(0, options_.dtype);
   for (const auto& v : gradients) square_sum = square_sum + sum(square(v));
   const Value norm = sqrt(square_sum);
-  const optim::Updated next =
-      optim::apply_optimizer(optimizer_, info_, parameters, gradients, state, scalars);
+  // Running statistics see the first pass alone.
+  const ScalarFn again = [&](ValueSpan theta) { return loss_at(theta, nullptr); };
+  const optim::Updated next = optim::apply_optimizer(
+      optimizer_, gradients, state,
+      {.parameters = parameters,
+       .info = info_,
+       .scalars = scalars,
+       .variant = plan.variant,
+       .loss = g[0],
+       .key = key,
+       .gradient_at = [&](ValueSpan theta) { return grad(again)(theta); },
+       .hessian_product = [&](ValueSpan v) { return hvp(again, parameters, v); }});
   // A step that is not finite changes nothing: the state before it can be looked at, saved, gone on
   // from.
   const Value good = is_finite(g[0] + norm);
@@ -135,30 +148,35 @@ std::vector<PlanInput> TrainStep::inputs(const data::Batch& batch, int shards) c
   return in;
 }
 
-Plan TrainStep::compiled(const data::Batch& batch, const StepOptions& options) const {
-  CompileOptions how;
-  how.shards = shards_for(batch.rows, options.shards);
-  how.pool = options.pool;
-  how.without = options.without_passes;
-  how.profile = options.profile;
+TrainStep::PlanKey TrainStep::key_for(const data::Batch& batch) const {
+  return {batch.rows, static_cast<bool>(batch.weights), optimizer_->variant(state_.step),
+          options_.rematerialise};
+}
+
+Plan TrainStep::compiled(const data::Batch& batch, const PlanKey& key) const {
+  CompileOptions options;
+  options.shards = shards_for(batch.rows, options_.shards);
+  options.pool = options_.pool;
+  options.without = options_.without_passes;
+  options.profile = options_.profile;
   const auto n =
       static_cast<int>(state_.parameters.size() + state_.buffers.size() + state_.optimizer.size());
-  for (int i = 0; i < n; ++i) how.donate[i] = i;
-  const bool weighted = static_cast<bool>(batch.weights);
-  return compile([&](ValueSpan in) { return trace(in, weighted, options); },
-                 inputs(batch, how.shards), how);
+  for (int i = 0; i < n; ++i) options.donate[i] = i;
+  return compile([&](ValueSpan in) { return trace(in, key); }, inputs(batch, options.shards),
+                 options);
 }
 
 const Plan& TrainStep::plan(const data::Batch& batch) {
-  Plan& plan = plans_[{batch.rows, static_cast<bool>(batch.weights)}];
-  if (!plan) plan = compiled(batch, options_);
+  const PlanKey key = key_for(batch);
+  Plan& plan = plans_[key];
+  if (!plan) plan = compiled(batch, key);
   return plan;
 }
 
 PlanStatistics TrainStep::statistics_of(const data::Batch& batch, bool rematerialise) const {
-  auto options = options_;
-  options.rematerialise = rematerialise;
-  return compiled(batch, options).statistics();
+  auto key = key_for(batch);
+  key.rematerialise = rematerialise;
+  return compiled(batch, key).statistics();
 }
 
 void TrainStep::set_host_values() {
@@ -203,7 +221,7 @@ TrainStep::Result TrainStep::run_eagerly(const data::Batch& batch) {
       parts.push_back(whole.rows(s * i.type.shape[0], (s + 1) * i.type.shape[0]));
     in.push_back(computed(std::move(parts), true));
   }
-  const Values out = trace(in, static_cast<bool>(batch.weights), options_);
+  const Values out = trace(in, key_for(batch));
   std::size_t at = 0;
   for (auto* tree : {&state_.parameters, &state_.buffers, &state_.optimizer}) {
     for (auto& [name, array] : *tree) fill(array, out[at++].array());
@@ -216,7 +234,7 @@ double TrainStep::flops(const data::Batch& batch) const {
   Values in;
   for (const auto& i : inputs(batch, 1)) in.push_back(input(i.type, i.name));
   double total = 0;
-  const Values out = trace(in, static_cast<bool>(batch.weights), options_);
+  const Values out = trace(in, key_for(batch));
   for (const Node* node : topological(out)) {
     std::vector<Type> types;
     for (const auto& v : node->inputs) types.push_back(v.type());

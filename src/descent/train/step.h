@@ -55,9 +55,17 @@ class TrainStep {
                                 const std::vector<nn::Variable>& variables, DType dtype);
 
  private:
-  struct Signature;
-  Values trace(ValueSpan in, bool weighted, const StepOptions& options) const;
-  Plan compiled(const data::Batch& batch, const StepOptions& options) const;
+  // What a plan is compiled for.
+  struct PlanKey {
+    std::int64_t rows = 0;
+    bool weighted = false;
+    std::int64_t variant = 0;  // of the optimizer's step
+    bool rematerialise = false;
+    auto operator<=>(const PlanKey&) const = default;
+  };
+  Values trace(ValueSpan in, const PlanKey& key) const;
+  PlanKey key_for(const data::Batch& batch) const;
+  Plan compiled(const data::Batch& batch, const PlanKey& key) const;
   std::vector<PlanInput> inputs(const data::Batch& batch, int shards) const;
   void set_host_values();
   nn::Layer model_;
@@ -70,7 +78,7 @@ class TrainStep {
   Array key_;
   TrainState& state_;
   StepOptions options_;
-  std::map<std::pair<std::int64_t, bool>, Plan> plans_;
+  std::map<PlanKey, Plan> plans_;
 };
 
 // The values of variables as a model asks for them; random operations take `key` (null: none).
