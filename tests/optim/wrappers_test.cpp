@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "descent/base/error.h"
+#include "descent/optim/muon.h"
 #include "descent/optim/partition.h"
 #include "descent/optim/rate_free.h"
 #include "descent/optim/sophia.h"
@@ -96,6 +97,52 @@ TEST(Wrappers, StandInTheirPlaces) {
               chain({sharpness_aware({.rho = 0.05}), clip_by_global_norm(0.2), centralize(),
                      gradient_noise(0.01, 0.3), l2_penalty(0.1), trace({.momentum = 0.5}),
                      scale_by_schedule(0.1), lookahead({.steps = 3}), average_weights_ema(0.9)}));
+}
+
+TEST(Wrappers, ConstructorsAreWhatTheRegistryMakes) {
+  const auto made = [](const std::string& name, const Json& options) {
+    return optimizer_from(name, options, nullptr, 0);
+  };
+  expect_same(made("muon", Json::object()), muon());
+  expect_same(made("muon", {{"lr", 0.1},
+                            {"adam_lr", 0.05},
+                            {"momentum", 0.8},
+                            {"adjust_lr_fn", "match_rms_adamw"},
+                            {"weight_decay", 0.2},
+                            {"decay_all", true},
+                            {"adam_match", {"u"}}}),
+              muon({.lr = 0.1,
+                    .muon = {.momentum = 0.8, .adjust_lr = MuonScale::AdjustLr::match_rms_adamw},
+                    .adam_lr = 0.05,
+                    .weight_decay = 0.2,
+                    .decayed = every_parameter,
+                    .adam_match = {"u"}}));
+  expect_same(made("schedule_free_sgd", {{"weight_decay", 0.1}}),
+              schedule_free_sgd({.weight_decay = 0.1}));
+  expect_same(made("schedule_free_adamw", {{"weight_decay", 0.1}, {"beta2", 0.9}}),
+              schedule_free_adamw({.b2 = 0.9, .weight_decay = 0.1}));
+  expect_same(made("prodigy", {{"beta3", 0.9}, {"weight_decay", 0.1}}),
+              prodigy({.b3 = 0.9, .weight_decay = 0.1}));
+  expect_same(made("dadapt_adam", {{"d0", 1e-3}, {"bias_correction", true}}),
+              dadapt_adam({.d0 = 1e-3, .bias_correction = true}));
+  expect_same(made("dog", {{"initial_distance", 1e-3}}),
+              chain({scale_by_dog({.initial_distance = 1e-3}), scale_by_schedule(1.0)}));
+  expect_same(made("polyak", {{"max_step", 0.1}}),
+              chain({scale_by_polyak({.max_step = 0.1}), scale_by_schedule(1.0)}));
+  expect_same(made("sophia", {{"gamma", 0.5}, {"weight_decay", 0.2}}),
+              sophia({.scale = {.gamma = 0.5}, .weight_decay = 0.2}));
+}
+
+TEST(Wrappers, RefuseWhatHasNoMeaning) {
+  using testing::HasSubstr;
+  EXPECT_THAT(error_of([] { schedule_free_sgd({.beta = 0}); }),
+              HasSubstr("beta1 must be greater than 0"));
+  EXPECT_THAT(error_of([] { lookahead({.steps = 0}); }), HasSubstr("steps must be greater than 0"));
+  EXPECT_THAT(error_of([] { average_weights_ema(1); }), HasSubstr("decay must be at least 0"));
+  EXPECT_THAT(error_of([] {
+                optimizer_from("muon", {{"ns_coefficients", {1.5, 2.5}}}, nullptr, 0);
+              }),
+              HasSubstr("ns_coefficients must be three numbers, not 2"));
 }
 
 // Groups that change nothing: SAM and clipping still look at all parameters together.

@@ -15,6 +15,7 @@ class AveragedWeights {
   // What to evaluate: arrays of its own, brought up to date by refresh(); or, where the optimizer
   // keeps none, the state's parameters themselves.
   nn::Tree& tree() { return tree_; }
+  bool any() const { return static_cast<bool>(plan_); }
   // From the state as it is now. Before the first step: the parameters.
   void refresh();
 

@@ -173,6 +173,11 @@ void Run::build_steps() {
   step_ = std::make_unique<TrainStep>(job_.model, job_.loss, job_.optimizer, job_.variables, state_,
                                       options);
   weights_ = std::make_unique<AveragedWeights>(job_.optimizer, job_.variables, state_);
+  if (weights_->any() && !state_.buffers.empty()) {
+    sink_.message(track::Level::note, "average",
+                  "averaged weights are validated and saved; the running statistics of the "
+                  "normalisation are those of the weights that are trained");
+  }
   eval_ = std::make_unique<EvalStep>(job_.model, job_.loss, job_.variables, weights_->tree(),
                                      state_.buffers, options, summary_for(job_.data.transform));
 }
