@@ -225,6 +225,19 @@ inline State eager_step(const Problem& problem, const Optimizer& optimizer, cons
   return next;
 }
 
+// The weights that the optimizer would have evaluated and saved; none: empty.
+inline std::vector<Array> averages(const Problem& problem, const Optimizer& optimizer,
+                                   const State& state) {
+  const EagerScope scope;
+  Values parameters, tensors;
+  for (const auto& a : state.parameters) parameters.push_back(computed({a}, false));
+  for (const auto& a : state.optimizer) tensors.push_back(computed({a}, false));
+  std::vector<Array> out;
+  for (const auto& v : optimizer->averaged(parameters, tensors, problem.info))
+    out.push_back(v.array());
+  return out;
+}
+
 inline Array array_of(const Json& flat, Shape shape, DType dtype) {
   return Array::from(flat.get<std::vector<double>>(), std::move(shape)).cast(dtype);
 }

@@ -6,6 +6,7 @@ Optimizer around(const Optimizer& rule, const Around& pieces) {
   std::vector<Optimizer> links;
   if (pieces.clip_norm != 0) links.push_back(clip_by_global_norm(pieces.clip_norm));
   if (pieces.clip_value != 0) links.push_back(clip_by_value(pieces.clip_value));
+  links.insert(links.end(), pieces.before_rule.begin(), pieces.before_rule.end());
   if (pieces.l1 != 0) links.push_back(l1_penalty(pieces.l1, pieces.decayed));
   if (pieces.l2 != 0) links.push_back(l2_penalty(pieces.l2, pieces.decayed));
   if (rule) links.push_back(rule);

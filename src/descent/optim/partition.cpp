@@ -7,6 +7,7 @@
 #include "descent/ops/ops.h"
 #include "descent/optim/optimizers.h"
 #include "descent/optim/rule.h"
+#include "descent/optim/wrappers.h"
 
 namespace descent::optim {
 namespace {
@@ -183,7 +184,7 @@ Optimizer grouped(const std::string& name, const Options& options, const Schedul
   const auto& entry = optimizers().at(name, "[optimizer]");
   if (groups.empty()) return entry.make(options, schedule);
   const double clip_norm = options.number("clip_norm");
-  Options each = options;
+  Options each = without_sharpness(options);
   each.set("clip_norm", 0.0);
   std::vector<Part> parts;
   for (const auto& group : groups) {
@@ -191,8 +192,11 @@ Optimizer grouped(const std::string& name, const Options& options, const Schedul
     if (group.weight_decay) own.set("weight_decay", *group.weight_decay);
     parts.push_back({group.match, entry.make(own, group.schedule), {}});
   }
-  auto all = partition(std::move(parts), entry.make(each, schedule));
-  return clip_norm == 0 ? all : chain({clip_by_global_norm(clip_norm), std::move(all)});
+  std::vector<Optimizer> links;
+  if (auto sharpness = sharpness_from(options)) links.push_back(std::move(sharpness));
+  if (clip_norm != 0) links.push_back(clip_by_global_norm(clip_norm));
+  links.push_back(partition(std::move(parts), entry.make(each, schedule)));
+  return links.size() == 1 ? links[0] : chain(std::move(links));
 }
 
 void require_members(const std::vector<Group>& groups, const std::vector<std::string>& names) {

@@ -4,6 +4,7 @@
 
 #include "descent/base/error.h"
 #include "descent/optim/rule.h"
+#include "descent/optim/wrappers.h"
 
 namespace descent::optim {
 namespace {
@@ -96,18 +97,26 @@ const ScheduleRegistry& schedules() {
 void add_optimizer(OptimizerRegistry& registry, const OptimizerRow& row) {
   auto options = row.options;
   for (auto& option : shared_options(row)) options.push_back(std::move(option));
+  for (auto& option : wrapper_options()) options.push_back(std::move(option));
   auto make = [rule = row.rule, whole = row.whole, decoupled = row.decoupled](
                   const Options& o, const Schedule& rate) {
     const double weight_decay = o.number("weight_decay");
-    return around(whole ? whole(o, rate) : rule(o),
-                  {.lr = rate,
-                   .clip_norm = o.number("clip_norm"),
-                   .clip_value = o.number("clip_value"),
-                   .l1 = o.number("l1"),
-                   .l2 = o.number("l2") + (decoupled ? 0 : weight_decay),
-                   .weight_decay = decoupled ? weight_decay : 0,
-                   .decayed = decayed_by(o),
-                   .whole = static_cast<bool>(whole)});
+    auto inner = around(whole ? whole(o, rate) : rule(o),
+                        {.lr = rate,
+                         .clip_norm = o.number("clip_norm"),
+                         .clip_value = o.number("clip_value"),
+                         .l1 = o.number("l1"),
+                         .l2 = o.number("l2") + (decoupled ? 0 : weight_decay),
+                         .weight_decay = decoupled ? weight_decay : 0,
+                         .decayed = decayed_by(o),
+                         .before_rule = before_rule_from(o),
+                         .whole = static_cast<bool>(whole)});
+    auto links = after_rate_from(o);
+    const auto sharpness = sharpness_from(o);
+    if (links.empty() && !sharpness) return inner;
+    links.insert(links.begin(), std::move(inner));
+    if (sharpness) links.insert(links.begin(), sharpness);
+    return chain(std::move(links));
   };
   registry.add({row.name, row.help, std::move(options), std::move(make)});
 }

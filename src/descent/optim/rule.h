@@ -55,12 +55,13 @@ Values hessian_product(const UpdateContext& context, ValueSpan v, const std::str
 
 // ---- whole optimizers ----
 
-// What stands around a rule; 0 leaves a piece out. Order: clip_norm, clip_value, l1, l2, the rule,
-// weight_decay (decoupled), -lr.
+// What stands around a rule; 0 leaves a piece out. Order: clip_norm, clip_value, before_rule, l1,
+// l2, the rule, weight_decay (decoupled), -lr.
 struct Around {
   Rate lr = 1e-3;
   double clip_norm = 0, clip_value = 0, l1 = 0, l2 = 0, weight_decay = 0;
   Decayed decayed = except_bias_and_norm;
+  std::vector<Optimizer> before_rule = {};
   bool whole = false;  // the rule gives the update itself: no decoupled decay and no -lr after it
 };
 // rule may be null: plain gradient descent.

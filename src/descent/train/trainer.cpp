@@ -13,6 +13,7 @@
 #include "descent/base/file.h"
 #include "descent/base/threads.h"
 #include "descent/data/augment.h"
+#include "descent/train/averaged.h"
 #include "descent/train/checkpoint.h"
 #include "descent/train/evaluate.h"
 #include "descent/train/profile.h"
@@ -69,6 +70,7 @@ class Run {
   std::shared_ptr<ThreadPool> pool_;
   std::unique_ptr<data::Loader> loader_;
   std::unique_ptr<TrainStep> step_;
+  std::unique_ptr<AveragedWeights> weights_;  // those that are evaluated and saved
   std::unique_ptr<EvalStep> eval_;
   Metrics test_;
   Clock::time_point began_ = Clock::now(), start_ = Clock::now(), epoch_start_ = Clock::now(),
@@ -172,7 +174,13 @@ void Run::build_steps() {
   options.rematerialise = job_.config.train.boolean("rematerialise");
   step_ = std::make_unique<TrainStep>(job_.model, job_.loss, job_.optimizer, job_.variables, state_,
                                       options);
-  eval_ = std::make_unique<EvalStep>(job_.model, job_.loss, job_.variables, state_.parameters,
+  weights_ = std::make_unique<AveragedWeights>(job_.optimizer, job_.variables, state_);
+  if (weights_->any() && !state_.buffers.empty()) {
+    sink_.message(track::Level::note, "average",
+                  "averaged weights are validated and saved; the running statistics of the "
+                  "normalisation are those of the weights that are trained");
+  }
+  eval_ = std::make_unique<EvalStep>(job_.model, job_.loss, job_.variables, weights_->tree(),
                                      state_.buffers, options, summary_for(job_.data.transform));
   if (options.rematerialise) tell_trade();
 }
@@ -311,13 +319,14 @@ bool Run::improved(const Metrics& valid) {
 }
 
 void Run::validate(std::int64_t epoch) {
+  weights_->refresh();
   state_.valid = evaluate_rows(*eval_, job_.data.valid, job_.data.transform, dtype_).metrics;
   sink_.record({state_.step, epoch, "valid", state_.valid, elapsed()});
   if (improved(state_.valid)) {
     state_.best_epoch = epoch;
     state_.stale = 0;
     state_.best_valid = state_.valid;
-    state_.best_parameters = clone(state_.parameters);
+    state_.best_parameters = clone(weights_->tree());
     state_.best_buffers = clone(state_.buffers);
     best_changed_ = true;
   } else {
@@ -418,8 +427,9 @@ void Run::finish(Outcome& outcome) {
   checkpoint();
   const double seconds = elapsed();
   const bool restore = job_.config.train.boolean("restore_best") && !state_.best_parameters.empty();
+  weights_->refresh();
   if (restore) {
-    copy_into(state_.parameters, state_.best_parameters);
+    copy_into(weights_->tree(), state_.best_parameters);
     copy_into(state_.buffers, state_.best_buffers);
   }
   if (outcome.reason != "finished") {
@@ -435,7 +445,7 @@ void Run::finish(Outcome& outcome) {
     SavedModel saved{job_.config, job_.data.transform, job_.model, {}};
     std::size_t p = 0, b = 0;
     for (const auto& v : job_.variables)
-      saved.variables.push_back(v.trained ? state_.parameters[p++] : state_.buffers[b++]);
+      saved.variables.push_back(v.trained ? weights_->tree()[p++] : state_.buffers[b++]);
     saved.save(options_.directory);
     write_summary(outcome);
   }

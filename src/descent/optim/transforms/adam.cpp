@@ -12,18 +12,9 @@
 #include <cmath>
 
 #include "descent/ops/ops.h"
-#include "descent/optim/rule.h"
+#include "descent/optim/joint.h"
 
 namespace descent::optim {
-namespace {
-
-// 1 - b^t, exact also where b is near 1.
-double one_minus_power(double b, std::int64_t t) {
-  return -std::expm1(static_cast<double>(t) * std::log(b));
-}
-
-}  // namespace
-
 Optimizer scale_by_adam(AdamScale o) {
   require_fraction("adam", "beta1", o.b1);
   require_fraction("adam", "beta2", o.b2);
