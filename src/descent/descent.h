@@ -38,6 +38,7 @@
 #include "descent/nn/module.h"
 #include "descent/nn/registry.h"
 #include "descent/nn/transfer.h"
+#include "descent/ops/linalg.h"
 #include "descent/ops/ops.h"
 #include "descent/ops/shards.h"
 #include "descent/optim/muon.h"

@@ -116,7 +116,9 @@ TEST(OptimizerRegistry, DefaultsAreThoseOfPyTorch) {
 
 bool is_shared(const std::string& key) {
   static const auto around = [] {
-    std::vector<std::string> keys{"clip_norm", "clip_value", "l1", "l2", "decay_all"};
+    std::vector<std::string> keys{"clip_norm", "clip_value",  "clip_percentile",
+                                  "clip_each", "clip_window", "clip_adaptive",
+                                  "l1",        "l2",          "decay_all"};
     for (const auto& option : wrapper_options()) keys.push_back(option.key);
     return keys;
   }();

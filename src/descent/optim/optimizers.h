@@ -67,6 +67,45 @@ struct RmspropOptions {
 };
 Optimizer rmsprop(const RmspropOptions& options = {});
 
+enum class Graft { none, sgd, adagrad };
+struct ShampooScale {
+  double beta2 = 1, eps = 1e-6, momentum = 0;  // beta2 = 1: sums
+  std::int64_t refresh = 10, max_dim = 512;
+  Graft graft = Graft::none;
+};
+struct ShampooOptions {
+  Rate lr = 0.02;
+  ShampooScale scale = {};
+  double weight_decay = 0;  // coupled
+  Decayed decayed = except_bias_and_norm;
+};
+Optimizer shampoo(const ShampooOptions& options = {});
+
+struct SoapScale {
+  double b1 = 0.95, b2 = 0.95, eps = 1e-8;
+  std::int64_t refresh = 10, max_dim = 1024;
+};
+struct SoapOptions {
+  Rate lr = 3e-3;
+  SoapScale scale = {};
+  double weight_decay = 0.01;  // decoupled
+  Decayed decayed = except_bias_and_norm;
+};
+Optimizer soap(const SoapOptions& options = {});
+
+struct KfacScale {
+  double damping = 1e-3, decay = 0.95, momentum = 0.9, kl_clip = 1e-3;  // kl_clip = 0: off
+  std::int64_t refresh = 10, observe = 1, max_dim = 1024;
+  bool sampled = true;  // the Fisher matrix; false: the empirical one
+};
+struct KfacOptions {
+  Rate lr = 0.1;
+  KfacScale scale = {};
+  double weight_decay = 0;  // coupled
+  Decayed decayed = except_bias_and_norm;
+};
+Optimizer kfac(const KfacOptions& options = {});
+
 // ---- pieces ----
 
 // All gradients times min(1, max_norm / (norm + 1e-6)); norm: Euclidean, of all parameters
@@ -74,6 +113,15 @@ Optimizer rmsprop(const RmspropOptions& options = {});
 Optimizer clip_by_global_norm(double max_norm);
 // Each element into [-max_value, max_value].
 Optimizer clip_by_value(double max_value);
+// Each parameter's gradient times max_norm / max(norm, max_norm), norm: its own (Keras clipnorm).
+Optimizer clip_each(double max_norm);
+// Adaptive gradient clipping (Brock et al. 2021): the gradient of each unit (a row of a matrix, a
+// filter; a vector as a whole) to at most `ratio` times the norm of its weights, which count for at
+// least `eps`.
+Optimizer clip_adaptive(double ratio, double eps = 1e-3);
+// All gradients together to the norm that `percent` of the last `window` norms, this one among
+// them, do not exceed (AutoClip, Seetharaman et al. 2020).
+Optimizer clip_by_percentile(double percent, std::int64_t window = 1000);
 
 // gradient + rate * sign(parameter): the penalty rate * |parameter|_1.
 Optimizer l1_penalty(double rate, Decayed decayed = except_bias_and_norm);
@@ -107,6 +155,12 @@ struct RmsScale {
   bool centered = false;
 };
 Optimizer scale_by_rms(RmsScale options = {});
+
+// See transforms/shampoo.cpp and transforms/soap.cpp.
+Optimizer scale_by_shampoo(ShampooScale options = {});
+Optimizer scale_by_soap(SoapScale options = {});
+// See transforms/kfac.cpp; without the momentum. `rate`: that of the steps, for kl_clip.
+Optimizer scale_by_kfac(KfacScale options, const Rate& rate);
 
 // Times a fixed factor.
 Optimizer scale(double factor);

@@ -61,7 +61,8 @@ class Partition final : public Transform {
                           .scalars = context.scalars.subspan(scalars, own_scalars),
                           .variant = variant % optimizer.variants(),
                           .loss = context.loss,
-                          .key = context.key};
+                          .key = context.key,
+                          .sampled_loss = context.sampled_loss};
       variant /= optimizer.variants();
       give_derivatives(inner, members.index, context);
       optimizer.update(part_updates, part_state, inner);
@@ -183,9 +184,12 @@ Optimizer grouped(const std::string& name, const Options& options, const Schedul
                   const std::vector<Group>& groups) {
   const auto& entry = optimizers().at(name, "[optimizer]");
   if (groups.empty()) return entry.make(options, schedule);
+  // Norms of all parameters together are taken before the parts.
   const double clip_norm = options.number("clip_norm");
+  const double clip_percentile = options.number("clip_percentile");
   Options each = without_sharpness(options);
   each.set("clip_norm", 0.0);
+  each.set("clip_percentile", 0.0);
   std::vector<Part> parts;
   for (const auto& group : groups) {
     Options own = each;
@@ -195,6 +199,9 @@ Optimizer grouped(const std::string& name, const Options& options, const Schedul
   std::vector<Optimizer> links;
   if (auto sharpness = sharpness_from(options)) links.push_back(std::move(sharpness));
   if (clip_norm != 0) links.push_back(clip_by_global_norm(clip_norm));
+  if (clip_percentile != 0) {
+    links.push_back(clip_by_percentile(clip_percentile, options.integer("clip_window")));
+  }
   links.push_back(partition(std::move(parts), entry.make(each, schedule)));
   return links.size() == 1 ? links[0] : chain(std::move(links));
 }

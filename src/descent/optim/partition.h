@@ -29,7 +29,8 @@ struct Group {
   std::optional<double> weight_decay;
   Schedule schedule;  // of the group's lr
 };
-// The optimizer `name` with these groups; clip_norm and sam are over all parameters together.
+// The optimizer `name` with these groups; clip_norm, clip_percentile and sam are over all
+// parameters together.
 Optimizer grouped(const std::string& name, const Options& options, const Schedule& schedule,
                   const std::vector<Group>& groups);
 // Each pattern must match a parameter that no group before it has taken; else a usage error.

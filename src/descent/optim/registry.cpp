@@ -22,6 +22,19 @@ std::vector<Option> shared_options(const OptimizerRow& row) {
                     "scale all gradients down to this Euclidean norm together; 0: off"),
       number_option("clip_value", 0,
                     "cut each element of the gradient to [-clip_value, clip_value]; 0: off"),
+      number_option("clip_percentile", 0,
+                    "scale all gradients down to this percentile of their last norms; 0: off", 0,
+                    100),
+      {.key = "clip_window",
+       .type = OptionType::integer,
+       .fallback = std::int64_t{1000},
+       .help = "how many norms clip_percentile looks back on",
+       .min = 1},
+      number_option("clip_each", 0,
+                    "scale the gradient of each parameter down to this norm; 0: off"),
+      number_option("clip_adaptive", 0,
+                    "scale the gradient of each unit down to this part of the norm of its weights; "
+                    "0: off"),
       number_option("l1", 0, "L1 penalty: l1 * sign(parameter) is added to the gradient"),
       number_option(
           "l2", 0, "L2 penalty: l2 * parameter is added to the gradient, whatever weight_decay is"),
@@ -109,6 +122,10 @@ void add_optimizer(OptimizerRegistry& registry, const OptimizerRow& row) {
                          .l2 = o.number("l2") + (decoupled ? 0 : weight_decay),
                          .weight_decay = decoupled ? weight_decay : 0,
                          .decayed = decayed_by(o),
+                         .clip_percentile = o.number("clip_percentile"),
+                         .clip_each = o.number("clip_each"),
+                         .clip_adaptive = o.number("clip_adaptive"),
+                         .clip_window = o.integer("clip_window"),
                          .before_rule = before_rule_from(o),
                          .whole = static_cast<bool>(whole)});
     auto links = after_rate_from(o);

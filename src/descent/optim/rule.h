@@ -55,12 +55,14 @@ Values hessian_product(const UpdateContext& context, ValueSpan v, const std::str
 
 // ---- whole optimizers ----
 
-// What stands around a rule; 0 leaves a piece out. Order: clip_norm, clip_value, before_rule, l1,
-// l2, the rule, weight_decay (decoupled), -lr.
+// What stands around a rule; 0 leaves a piece out. Order: clip_norm, clip_percentile, clip_each,
+// clip_adaptive, clip_value, before_rule, l1, l2, the rule, weight_decay (decoupled), -lr.
 struct Around {
   Rate lr = 1e-3;
   double clip_norm = 0, clip_value = 0, l1 = 0, l2 = 0, weight_decay = 0;
   Decayed decayed = except_bias_and_norm;
+  double clip_percentile = 0, clip_each = 0, clip_adaptive = 0;
+  std::int64_t clip_window = 1000;
   std::vector<Optimizer> before_rule = {};
   bool whole = false;  // the rule gives the update itself: no decoupled decay and no -lr after it
 };
@@ -68,7 +70,7 @@ struct Around {
 Optimizer around(const Optimizer& rule, const Around& pieces);
 
 // A row of the registry: the options that are its own; those that all share (lr, weight_decay,
-// clip_norm, clip_value, l1, l2, decay_all) are appended.
+// the clips, l1, l2, decay_all) are appended.
 struct OptimizerRow {
   std::string name, help;
   double lr = 1e-3;         // default of the option

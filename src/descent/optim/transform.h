@@ -46,6 +46,10 @@ struct UpdateContext {
   // loss at the current parameters. Both take and give one value per parameter.
   std::function<Values(ValueSpan parameters)> gradient_at = {};
   std::function<Values(ValueSpan v)> hessian_product = {};
+  // The same batch's loss with targets drawn from the model's own distribution: the expected
+  // product of its gradients is the Fisher matrix. Null also where the loss has no such
+  // distribution.
+  std::function<Value()> sampled_loss = {};
 };
 
 class Transform {

@@ -89,13 +89,15 @@ Values TrainStep::trace(ValueSpan in, const PlanKey& plan) const {
   StepOptions options = options_;
   options.rematerialise = plan.rematerialise;
   std::map<std::string, Value> updated;
+  Value prediction;  // of the latest pass
   const auto loss_at = [&](ValueSpan theta, std::map<std::string, Value>* updates) {
     std::vector<nn::Variable> all = trained_;
     all.insert(all.end(), kept_.begin(), kept_.end());
     Values values(theta.begin(), theta.end());
     values.insert(values.end(), buffers.begin(), buffers.end());
     nn::Scope scope = bind_scope(all, values, true, key, options);
-    const Value result = loss_((*model_)(scope, x), y, w);
+    prediction = (*model_)(scope, x);
+    const Value result = loss_(prediction, y, w);
     if (updates) *updates = scope.updated();
     return result;
   };
@@ -107,6 +109,13 @@ Values TrainStep::trace(ValueSpan in, const PlanKey& plan) const {
   const Value norm = sqrt(square_sum);
   // Running statistics see the first pass alone.
   const ScalarFn again = [&](ValueSpan theta) { return loss_at(theta, nullptr); };
+  std::function<Value()> sampled_loss;
+  if (loss_.sample) {
+    sampled_loss = [&, own = prediction] {
+      const NameScope scope("sampled_targets");
+      return loss_(own, loss_.sample(own, key), w);
+    };
+  }
   const optim::Updated next = optim::apply_optimizer(
       optimizer_, gradients, state,
       {.parameters = parameters,
@@ -116,7 +125,8 @@ Values TrainStep::trace(ValueSpan in, const PlanKey& plan) const {
        .loss = g[0],
        .key = key,
        .gradient_at = [&](ValueSpan theta) { return grad(again)(theta); },
-       .hessian_product = [&](ValueSpan v) { return hvp(again, parameters, v); }});
+       .hessian_product = [&](ValueSpan v) { return hvp(again, parameters, v); },
+       .sampled_loss = sampled_loss});
   // A step that is not finite changes nothing: the state before it can be looked at, saved, gone on
   // from.
   const Value good = is_finite(g[0] + norm);
