@@ -6,6 +6,8 @@
 //
 // Fast where the start is good or the residuals are small; levenberg_marquardt comes from further
 // away. Nocedal & Wright, "Numerical Optimization" (2006), section 10.3.
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "descent/optim/least_squares.h"

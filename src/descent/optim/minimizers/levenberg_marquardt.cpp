@@ -14,8 +14,11 @@
 //
 // Bounds: variables that the gradient presses against theirs are held, the step of the others is
 // cut off at the bounds, and the fall foretold is that of the step so cut.
+#include <fmt/format.h>
+
 #include <Eigen/QR>
 #include <cmath>
+#include <limits>
 
 #include "descent/optim/least_squares.h"
 #include "descent/optim/rule.h"
