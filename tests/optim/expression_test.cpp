@@ -245,7 +245,7 @@ TEST_P(FormulaMistake, IsToldWithItsPlace) {
 INSTANTIATE_TEST_SUITE_P(
     All, FormulaMistake,
     ::testing::Values(
-        Mistake{"", "1", "empty", ""}, Mistake{"  ", "3", "empty", ""},
+        Mistake{"", "1", "empty", ""}, Mistake{"  ", "1", "empty", ""},
         Mistake{"1 + sine(x)", "5", "\"sine\"", "1 + sine(x)\n    ^\ndid you mean \"sin\"?"},
         Mistake{"x(1 - x)", "1", "\"x\"", "to multiply, write x*(...)"},
         Mistake{"2x", "2", "operator is missing", "2x\n ^\nto multiply"},

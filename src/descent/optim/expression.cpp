@@ -288,7 +288,8 @@ class Parser {
   void call(const std::string& name, std::size_t offset) {
     const int id = find_function(name);
     if (id < 0) {
-      const auto near = closest(name, Expression::functions());
+      // A name of one or two letters is a variable with * forgotten.
+      const auto near = name.size() < 3 ? "" : closest(name, Expression::functions());
       fail(offset, fmt::format("no function is called \"{}\"", name),
            near.empty() ? fmt::format("to multiply, write {}*(...); functions: {}", name,
                                       fmt::join(Expression::functions(), ", "))
