@@ -120,9 +120,9 @@ TEST_P(EverySet, ReachesTheCertifiedValues) {
                               minimizer("levenberg_marquardt"), {.tolerance = 0});
   const auto expected = certified(name);
   EXPECT_TRUE(found.converged) << found.reason;
-  // 6 is the aim; what it reaches today is 8, from which it should not fall back unnoticed: the
-  // sum of squares alone gives 7 to 8 digits (half of 16), the steps that shrink the rest.
-  EXPECT_GE(digits(found.x, expected.x), 7.5)
+  // It reaches 10.3 or more of the 11. The sum of squares alone would give 7 or 8 (it is flat to
+  // half of 16 digits), the steps that shrink give the rest; 9 leaves room for another processor.
+  EXPECT_GE(digits(found.x, expected.x), 9)
       << "in " << found.iterations << " iterations, " << found.reason;
   const auto s = fit_statistics(objective, found.x);
   EXPECT_EQ(s.degrees_of_freedom, expected.degrees);
@@ -133,7 +133,7 @@ TEST_P(EverySet, ReachesTheCertifiedValues) {
   } else {
     EXPECT_GE(digits(s.residual_sum_of_squares, expected.sum), 9);
     EXPECT_GE(digits(s.residual_standard_deviation, expected.deviation), 9);
-    EXPECT_GE(digits(s.standard_errors, expected.errors), 7);
+    EXPECT_GE(digits(s.standard_errors, expected.errors), 8);
   }
   RecordProperty("iterations", static_cast<int>(found.iterations));
   RecordProperty("digits", std::to_string(digits(found.x, expected.x)));
@@ -149,7 +149,7 @@ TEST_P(EverySet, IsConfirmedByGaussNewtonFromTheCertifiedValues) {
   const auto found =
       minimize(objective_of(name), nearby, minimizer("gauss_newton"), {.tolerance = 0});
   EXPECT_TRUE(found.converged) << found.reason;
-  EXPECT_GE(digits(found.x, expected.x), 7.5);
+  EXPECT_GE(digits(found.x, expected.x), 9);
 }
 
 }  // namespace

@@ -134,15 +134,17 @@ Vector shortest_solution(const Matrix& j, const Vector& r) {
 }
 
 void finish_by_shrinking_steps(Run& run, LeastSquares& f, const std::string& reason) {
-  // More than the rounding of a sum of squares, less than what a wrong direction would cost.
-  constexpr double kRise = 1e-12;
+  // More than the rounding of a sum of squares (whose residuals may be 1e-6 of what was measured),
+  // less than what a wrong direction would cost.
+  constexpr double kRise = 1e-6;
+  constexpr int kMost = 200;            // steps that hardly shrink lead nowhere
   constexpr double kSmallStep = 1e-7;   // of the parameters
   constexpr double kOrthogonal = 1e-6;  // cosine of the angle between residuals and columns
   Vector r;
   Matrix j;
   f.residuals_and_jacobian(run.x, r, j);
   double least = r.squaredNorm();
-  for (bool first = true;; first = false) {
+  for (int step = 0; step < kMost; ++step) {
     Vector scale = Vector::Zero(run.x.size());
     const auto s = scaled_jacobian(run, j, scale);
     const Vector q = shortest_solution(s.j, r);
@@ -157,7 +159,7 @@ void finish_by_shrinking_steps(Run& run, LeastSquares& f, const std::string& rea
     const double cosine = q.size() == 0 || least == 0
                               ? 0
                               : (s.j.transpose() * r).cwiseAbs().maxCoeff() / std::sqrt(least);
-    if (first && length > kSmallStep * std::sqrt(size) && !(cosine <= kOrthogonal))
+    if (step == 0 && length > kSmallStep * std::sqrt(size) && !(cosine <= kOrthogonal))
       return run.stuck("no step makes the sum of squares smaller");
     if (to == run.x || !(run.inside(to) == to) || !run.goes_on()) break;
     f.residuals_and_jacobian(to, r, j);
