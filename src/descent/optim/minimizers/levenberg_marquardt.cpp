@@ -12,13 +12,14 @@
 // The first radius is `factor` |D x|. MINPACK's factor 100 lets the first step leave for regions
 // where a model is flat; 1 solves all of NIST's sets from both starts.
 //
-// Bounds: variables that the gradient presses against theirs are held, the step of the others is
-// cut off at the bounds, and the fall foretold is that of the step so cut.
+// Bounds: variables that the gradient presses against theirs are held; those that the step would
+// take across go as far as the bound, and the step of the others is found anew.
 #include <fmt/format.h>
 
 #include <Eigen/QR>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "descent/optim/least_squares.h"
 #include "descent/optim/rule.h"
@@ -100,6 +101,7 @@ class LevenbergMarquardt {
     int level = 0;  // iterations in a row that changed nothing that can be measured
     while (run_.goes_on()) {
       const auto s = scaled_jacobian(run_, j_, scale_);
+      if (s.free.empty()) break;
       const TrustRegion region(s.j, r_);
       if (radius_ == 0) radius_ = settings_.factor * first_length(s);
       if (within_tolerance(region)) return;
@@ -134,31 +136,66 @@ class LevenbergMarquardt {
     return true;
   }
 
+  struct Step {
+    Vector p;                          // of all variables
+    double length = 0;                 // |D p|
+    double damping = 0, foretold = 0;  // the fall of the sum of squares in the linear model
+    bool cut = false;                  // at a bound
+  };
+
+  // Variables that would cross a bound go as far as that, and the others do the best they can.
+  Step step_within_bounds(const ScaledJacobian& s, const TrustRegion& whole) const {
+    Step step{.p = Vector::Zero(run_.x.size())};
+    std::vector<Eigen::Index> moving(s.free.size());  // of the free ones
+    std::iota(moving.begin(), moving.end(), Eigen::Index{0});
+    Vector q = whole.step(radius_, step.damping);
+    const auto variable = [&](Eigen::Index k) { return s.free[static_cast<std::size_t>(k)]; };
+    while (true) {
+      std::vector<Eigen::Index> inside;
+      for (std::size_t k = 0; k < moving.size(); ++k) {
+        const auto i = variable(moving[k]);
+        step.p[i] = q[static_cast<Eigen::Index>(k)] / s.scale[moving[k]];
+        const double to = run_.x[i] + step.p[i];
+        if (to >= run_.lower(i) && to <= run_.upper(i)) {
+          inside.push_back(moving[k]);
+        } else {
+          step.p[i] = std::clamp(to, run_.lower(i), run_.upper(i)) - run_.x[i];
+        }
+      }
+      if (inside.size() == moving.size()) break;
+      step.cut = true;
+      moving = inside;
+      if (moving.empty()) break;
+      Vector fixed = step.p;
+      for (const auto k : moving) fixed[variable(k)] = 0;
+      q = TrustRegion(s.j(Eigen::all, moving), r_ + j_ * fixed).step(radius_, step.damping);
+    }
+    for (Eigen::Index k = 0; k < s.scale.size(); ++k)
+      step.length = std::hypot(step.length, s.scale[k] * step.p[variable(k)]);
+    const Vector along = j_ * step.p;
+    // By the equation that an uncut step solves, free of cancellation.
+    step.foretold = step.cut ? -(2 * r_.dot(along) + along.squaredNorm())
+                             : along.squaredNorm() + 2 * step.damping * q.squaredNorm();
+    return step;
+  }
+
   // One accepted step, after as many rejected ones as it takes; false: there is none.
   bool improve(const ScaledJacobian& s, const TrustRegion& region) {
     const double size = scale_.cwiseProduct(run_.x).norm();
     while (true) {
-      double damping = 0;
-      const Vector q = region.step(radius_, damping);
-      const double length = q.norm();
-      Vector to = run_.x;
-      for (Eigen::Index k = 0; k < q.size(); ++k)
-        to[s.free[static_cast<std::size_t>(k)]] += q[k] / s.scale[k];
-      const Vector inside = run_.inside(to);
-      // By the equation that q solves, free of cancellation; not so for a step cut at a bound.
-      const Vector along = inside == to ? Vector(s.j * q) : Vector(j_ * (inside - run_.x));
-      foretold_ = inside == to ? along.squaredNorm() + 2 * damping * q.squaredNorm()
-                               : -(2 * r_.dot(along) + along.squaredNorm());
-      const bool there = inside != run_.x && try_step(inside);
-      const double ratio = there && foretold_ > 0 ? (sum_ - next_sum_) / foretold_ : -1;
+      const Step step = step_within_bounds(s, region);
+      const Vector to = run_.inside(run_.x + step.p);  // not beyond by rounding
+      foretold_ = step.foretold;
+      const bool finite = to != run_.x && try_step(to);
+      const double ratio = finite && foretold_ > 0 ? (sum_ - next_sum_) / foretold_ : -1;
       if (ratio < 0.25) {
-        radius_ = 0.25 * std::min(radius_, length);
-      } else if (ratio > 0.75 || damping == 0) {
-        radius_ = 2 * length;
+        radius_ = 0.25 * std::min(radius_, step.length);
+      } else if (ratio > 0.75 || step.damping == 0) {
+        radius_ = 2 * step.length;
       }
-      if (ratio > 1e-4 && accept(inside)) return true;
-      if (length <= kEpsilon * size || radius_ < 1e-300 || foretold_ <= kEpsilon / 2 * sum_)
-        return false;
+      if (ratio > 1e-4 && accept(to)) return true;
+      if (step.length <= kEpsilon * size || radius_ < 1e-300) return false;
+      if (!step.cut && foretold_ <= kEpsilon / 2 * sum_) return false;
     }
   }
 
