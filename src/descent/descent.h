@@ -40,6 +40,7 @@
 #include "descent/nn/transfer.h"
 #include "descent/ops/ops.h"
 #include "descent/ops/shards.h"
+#include "descent/optim/fit_statistics.h"
 #include "descent/optim/minimize.h"
 #include "descent/optim/optimizers.h"
 #include "descent/optim/partition.h"

@@ -8,6 +8,7 @@
 
 #include "descent/base/error.h"
 #include "descent/ops/ops.h"
+#include "descent/optim/fit_statistics.h"
 #include "descent/optim/minimize.h"
 
 namespace descent::optim::test {
@@ -173,8 +174,8 @@ TEST(FitStatisticsTest, AreThoseOfALine) {
   // s^2 (1/n + mean^2 / S) and s^2 / S with S = sum (x - mean)^2 = 5.
   EXPECT_NEAR(s.standard_errors[0], std::sqrt(1.35 * (0.25 + 6.25 / 5)), 1e-13);
   EXPECT_NEAR(s.standard_errors[1], std::sqrt(1.35 / 5), 1e-13);
-  EXPECT_NEAR(s.covariance(0, 1), -1.35 * 2.5 / 5, 1e-13);
-  EXPECT_EQ(s.covariance(0, 1), s.covariance(1, 0));
+  EXPECT_NEAR(s.covariance[0][1], -1.35 * 2.5 / 5, 1e-13);
+  EXPECT_EQ(s.covariance[0][1], s.covariance[1][0]);
   EXPECT_TRUE(s.undetermined.empty());
   EXPECT_TRUE(s.at_bound.empty());
 }
@@ -192,7 +193,7 @@ TEST(FitStatisticsTest, NameWhatCannotBeToldApart) {
   EXPECT_EQ(s.degrees_of_freedom, 3);  // 6 rows, rank 3
   for (const std::size_t i : {0, 1, 2, 3, 5}) EXPECT_TRUE(std::isnan(s.standard_errors[i])) << i;
   EXPECT_TRUE(std::isfinite(s.standard_errors[4]));
-  EXPECT_TRUE(std::isnan(s.covariance(4, 0)));
+  EXPECT_TRUE(std::isnan(s.covariance[4][0]));
 }
 
 // Columns that differ by 1e-8 of their length are hard to tell apart, but can be.

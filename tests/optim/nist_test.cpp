@@ -10,7 +10,7 @@
 #include "descent/base/error.h"
 #include "descent/ops/ops.h"
 #include "descent/optim/expression.h"
-#include "descent/optim/least_squares.h"
+#include "descent/optim/fit_statistics.h"
 #include "descent/optim/minimize.h"
 
 namespace descent::optim::test {

@@ -94,7 +94,7 @@ std::string fit_json(const FitProblem& problem, const Fitted& fit) {
     errors[name] = number(s.standard_errors[i]);
     intervals[name] = {number(at - half), number(at + half)};
     auto row = nlohmann::ordered_json::array();
-    for (const double c : s.covariance.row(static_cast<Eigen::Index>(i))) row.push_back(number(c));
+    for (const double c : s.covariance[i]) row.push_back(number(c));
     covariance.push_back(std::move(row));
   }
   nlohmann::ordered_json out = {

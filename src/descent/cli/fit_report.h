@@ -3,7 +3,7 @@
 #include <string>
 
 #include "descent/cli/fit_problem.h"
-#include "descent/optim/least_squares.h"
+#include "descent/optim/fit_statistics.h"
 
 namespace descent::cli {
 

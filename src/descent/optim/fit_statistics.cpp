@@ -1,4 +1,5 @@
-// What residuals say about fitted parameters.
+#include "descent/optim/fit_statistics.h"
+
 #include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
@@ -73,6 +74,36 @@ Estimated estimated(const Objective& o, const std::vector<double>& x, const Matr
   return e;
 }
 
+// Rank, covariance and what is not determined, from the singular values of J.
+void estimate(const Estimated& e, FitStatistics& s) {
+  const auto count = e.j.cols();
+  if (count == 0) return;
+  const Eigen::JacobiSVD<Matrix> svd(e.j, Eigen::ComputeFullV);
+  const Vector& singular = svd.singularValues();
+  Eigen::Index rank = 0;
+  while (rank < singular.size() && singular[rank] > kNone * singular[0]) ++rank;
+  s.degrees_of_freedom -= rank;
+  const Matrix none = svd.matrixV().rightCols(count - rank);
+  s.undetermined = groups_of(none * none.transpose(), e.variables);
+  std::vector<bool> known(s.standard_errors.size(), true);
+  for (const auto& group : s.undetermined) {
+    for (const auto i : group) known[static_cast<std::size_t>(i)] = false;
+  }
+  if (s.degrees_of_freedom < 1) return;
+  const double variance = s.residual_sum_of_squares / static_cast<double>(s.degrees_of_freedom);
+  const Matrix root =
+      svd.matrixV().leftCols(rank) * singular.head(rank).cwiseInverse().asDiagonal();
+  for (Eigen::Index a = 0; a < count; ++a) {
+    const auto i = static_cast<std::size_t>(e.variables[static_cast<std::size_t>(a)]);
+    for (Eigen::Index b = 0; b < count; ++b) {
+      const auto k = static_cast<std::size_t>(e.variables[static_cast<std::size_t>(b)]);
+      if (!known[i] || !known[k]) continue;
+      s.covariance[i][k] = variance * (root.row(a).dot(root.row(b)) / e.scale[a] / e.scale[b]);
+    }
+    s.standard_errors[i] = std::sqrt(s.covariance[i][i]);
+  }
+}
+
 }  // namespace
 
 FitStatistics fit_statistics(const Objective& objective, const std::vector<double>& x) {
@@ -86,41 +117,10 @@ FitStatistics fit_statistics(const Objective& objective, const std::vector<doubl
   }
   FitStatistics s;
   s.residual_sum_of_squares = r.squaredNorm();
-  const auto n = std::ssize(x);
-  s.covariance = Matrix::Constant(n, n, kNaN);
+  s.degrees_of_freedom = r.size();
+  s.covariance.assign(x.size(), std::vector<double>(x.size(), kNaN));
   s.standard_errors.assign(x.size(), kNaN);
-  const auto e = estimated(objective, x, j, s.at_bound);
-  const auto count = e.j.cols();
-  if (count == 0) {
-    s.degrees_of_freedom = r.size();
-  } else {
-    const Eigen::JacobiSVD<Matrix> svd(e.j, Eigen::ComputeThinU | Eigen::ComputeFullV);
-    const Vector& singular = svd.singularValues();
-    Eigen::Index rank = 0;
-    while (rank < singular.size() && singular[rank] > kNone * singular[0]) ++rank;
-    s.degrees_of_freedom = r.size() - rank;
-    const Matrix none = svd.matrixV().rightCols(count - rank);
-    s.undetermined = groups_of(none * none.transpose(), e.variables);
-    std::vector<bool> known(x.size(), true);
-    for (const auto& group : s.undetermined) {
-      for (const auto i : group) known[static_cast<std::size_t>(i)] = false;
-    }
-    const Matrix root =
-        svd.matrixV().leftCols(rank) * singular.head(rank).cwiseInverse().asDiagonal();
-    const double variance = s.degrees_of_freedom > 0 ? s.residual_sum_of_squares /
-                                                           static_cast<double>(s.degrees_of_freedom)
-                                                     : kNaN;
-    for (Eigen::Index a = 0; a < count; ++a) {
-      const auto i = e.variables[static_cast<std::size_t>(a)];
-      if (!known[static_cast<std::size_t>(i)]) continue;
-      for (Eigen::Index b = 0; b < count; ++b) {
-        const auto k = e.variables[static_cast<std::size_t>(b)];
-        if (!known[static_cast<std::size_t>(k)]) continue;
-        s.covariance(i, k) = variance * (root.row(a).dot(root.row(b)) / e.scale[a] / e.scale[b]);
-      }
-      s.standard_errors[static_cast<std::size_t>(i)] = std::sqrt(s.covariance(i, i));
-    }
-  }
+  estimate(estimated(objective, x, j, s.at_bound), s);
   s.residual_standard_deviation =
       s.degrees_of_freedom > 0
           ? std::sqrt(s.residual_sum_of_squares / static_cast<double>(s.degrees_of_freedom))

@@ -1,10 +1,5 @@
-// Nonlinear least squares: residuals with their Jacobian, compiled once, and what is known of
-// parameters that were fitted.
-//
-// The sum of squares is F(x) = |r(x)|^2, its gradient 2 J^T r. Near the solution the covariance of
-// the parameters is s^2 (J^T J)^-1 with s^2 = F / (m - n) (Seber & Wild 1989, "Nonlinear
-// regression", section 5.1); it is computed from J itself, since J^T J has the square of its
-// condition.
+// Nonlinear least squares: residuals with their Jacobian, compiled once, and what the methods for
+// them share. The sum of squares is F(x) = |r(x)|^2, its gradient 2 J^T r.
 #pragma once
 #include <string>
 #include <vector>
@@ -55,23 +50,5 @@ Vector shortest_solution(const Matrix& j, const Vector& r);
 // it counts as converged where the last step is small, or the residuals are orthogonal to the
 // columns of J.
 void finish_by_shrinking_steps(Run& run, LeastSquares& f, const std::string& reason);
-
-// What the residuals say about the parameters at a point. NaN: not determined.
-struct FitStatistics {
-  double residual_sum_of_squares = 0;
-  std::int64_t degrees_of_freedom = 0;  // m minus the rank of J
-  double residual_standard_deviation = 0;
-  Matrix covariance;                    // [n, n]
-  std::vector<double> standard_errors;  // [n]
-  // Groups of parameters that cannot be told apart: the residuals do not change where they move
-  // together. A group of one has no effect at all.
-  std::vector<std::vector<std::int64_t>> undetermined;
-  std::vector<std::int64_t> at_bound;  // not estimated: they lie on a bound
-};
-FitStatistics fit_statistics(const Objective& objective, const std::vector<double>& x);
-
-// The number that |t| exceeds with probability 1 - level, for Student's t: the half width of an
-// interval in standard errors. level in (0, 1); degrees >= 1.
-double student_t(double level, double degrees);
 
 }  // namespace descent::optim
