@@ -151,7 +151,7 @@ Formula parse_formula(const std::string& text) {
   return {.left = optim::Expression::parse(left), .right = optim::Expression::parse(right)};
 }
 
-FitProblem::FitProblem(const std::string& path, Formula formula, Assignments start,
+FitProblem::FitProblem(const std::string& path, Formula formula, const Assignments& start,
                        const std::string& weights)
     : formula_(std::move(formula)) {
   const auto table = read_table(path);

@@ -36,7 +36,7 @@ class FitProblem {
  public:
   // weights: the name of a column, or empty. Throws usage errors for names that are neither a
   // column nor a parameter, and data errors for what the file lacks.
-  FitProblem(const std::string& path, Formula formula, Assignments start,
+  FitProblem(const std::string& path, Formula formula, const Assignments& start,
              const std::string& weights);
 
   const FitData& data() const { return data_; }

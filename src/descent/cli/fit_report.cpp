@@ -57,6 +57,7 @@ Fitted judge(const FitProblem& problem, const optim::Objective& objective, optim
   fit.left = problem.left(found.x);
   fit.right = problem.right(found.x);
   fit.found = std::move(found);
+  if (fit.found.reason == "gradient norm 0 <= 0") fit.found.reason = "the gradient is 0";
   fit.method = std::move(method);
   fit.r2 = r2_of(problem, fit.left, fit.statistics.residual_sum_of_squares);
   const auto degrees = static_cast<double>(fit.statistics.degrees_of_freedom);
