@@ -188,11 +188,11 @@ Trace run_method(const std::string& method, const Options& options, const Proble
 std::string short_number(double v) { return fmt::format("{:.6g}", v); }
 
 void print_iterations(const Problem& problem, const Trace& trace) {
-  constexpr std::size_t kMostRows = 24;
+  constexpr std::size_t kMostRows = 24, kLong = 200;
   Rows rows = {{"iteration", "value", "gradient", "step", "evaluations"}};
   const bool points = !trace.points.empty();
   if (points) std::ranges::copy(problem.labels(), std::back_inserter(rows[0]));
-  for (const auto k : plot::thinned(trace.rows.size(), kMostRows, true)) {
+  for (const auto k : plot::thinned(trace.rows.size(), kMostRows, trace.rows.size() > kLong)) {
     const auto& row = trace.rows[k];
     rows.push_back({grouped(row.iteration), fmt::format("{:.10g}", row.value),
                     fmt::format("{:.3e}", row.gradient_norm), fmt::format("{:.3e}", row.step),
