@@ -102,6 +102,23 @@ void Evaluator::hessian_times(const Vector& x, const Vector& v, Vector& product)
   product = Vector::Map(c.out[0], x.size());
 }
 
+Evaluator::Along Evaluator::along(const Vector& x, const Vector& d) {
+  ++evaluations_;
+  const Fn second = [this](ValueSpan in) {
+    const Values direction = {in[1]};
+    const Fn once = [&](ValueSpan at) {
+      auto [y, dy] = jvp([this](ValueSpan p) { return Values{f_(p)}; }, at, direction);
+      return Values{y[0], dy[0]};
+    };
+    auto [y, dy] = jvp(once, in.first(1), direction);
+    return Values{y[0], y[1], dy[1]};
+  };
+  auto& c = ready(along_, second, 2);
+  std::memcpy(c.in[1], d.data(), static_cast<std::size_t>(d.size()) * sizeof(double));
+  run(c, x);
+  return {*c.out[0], *c.out[1], *c.out[2]};
+}
+
 Matrix Evaluator::hessian(const Vector& x) {
   const auto n = x.size();
   Matrix h(n, n);

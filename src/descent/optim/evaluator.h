@@ -23,6 +23,11 @@ class Evaluator {
   double value_and_gradient(const Vector& x, Vector& g);
   // H(x) v: forward over reverse, exact, about the price of two gradients.
   void hessian_times(const Vector& x, const Vector& v, Vector& product);
+  // phi(t) = f(x + t d) at t = 0, by forward mode twice; counted as an evaluation.
+  struct Along {
+    double value = 0, slope = 0, curvature = 0;
+  };
+  Along along(const Vector& x, const Vector& d);
   Matrix hessian(const Vector& x);  // by `size` products, symmetric
   // Our gradient, whether or not the user gave one.
   Vector differentiated(const Vector& x);
@@ -45,7 +50,7 @@ class Evaluator {
 
   Objective objective_;
   ScalarFn f_;
-  Compiled value_, gradient_, product_;
+  Compiled value_, gradient_, product_, along_;
   std::int64_t evaluations_ = 0, products_ = 0;
 };
 

@@ -156,6 +156,22 @@ void Run::accept(const Vector& to, double value_there, const Vector& gradient_th
   check_end();
 }
 
+void Run::restart_at(const Vector& to) {
+  x = to;
+  value = f.value_and_gradient(x, gradient);
+  require_finite_start();
+}
+
+void Run::accept_value(const Vector& to, double value_there) {
+  const double step = options_.watch ? (to - x).norm() : 0;
+  x = to;
+  value = value_there;
+  norm_ = std::numeric_limits<double>::quiet_NaN();
+  ++iteration_;
+  tell(step);
+  check_end();
+}
+
 void Run::stuck(const std::string& why, bool converged) {
   while (options_.steps > 0 && iteration_ < most_) {
     ++iteration_;
@@ -173,6 +189,10 @@ void Run::diverged(const std::string& why) {
 }
 
 Minimum Run::finish() {
+  if (std::isnan(norm_)) {
+    gradient = f.differentiated(x);
+    measure();
+  }
   Minimum found;
   found.x.assign(x.begin(), x.end());
   found.value = total();
