@@ -29,19 +29,24 @@ double value_at(const optim::Objective& objective, const std::vector<double>& x)
   return objective.evaluator->value(at);
 }
 
-// Where the action is: from the start to where the methods end, and what they visit near there; a
-// path that runs away does not drag the picture with it.
+// All that the best method visits (but for its widest hundredth: a step that went astray), and what
+// the others visit near there; a path that runs away does not drag the picture with it.
 Interval visited(const std::vector<Trace>& traces, std::size_t axis) {
-  double least = std::numeric_limits<double>::infinity();
+  const Trace* best = &traces[0];
   for (const auto& trace : traces) {
-    if (!trace.diverged()) least = std::min(least, trace.found.value);
+    const bool better = trace.found.value < best->found.value || best->diverged();
+    if (!trace.diverged() && better) best = &trace;
   }
+  std::vector<double> along;
+  for (const auto& point : best->points) along.push_back(point[axis]);
+  std::ranges::sort(along);
   const double start = traces[0].points[0][axis];
   Interval core = {start, start};
-  for (const auto& trace : traces) {
-    if (!trace.diverged() && trace.found.value <= least) core.add(trace.found.x[axis]);
-  }
-  const double reach = 1.2 * std::max(core.size(), 0.5);
+  const std::size_t cut = along.size() / 100;
+  core.add(along[cut]);
+  core.add(along[along.size() - 1 - cut]);
+  if (!best->diverged()) core.add(best->found.x[axis]);
+  const double reach = core.size();
   Interval all = core;
   for (const auto& trace : traces) {
     for (const auto& point : trace.points) {
@@ -59,7 +64,7 @@ Interval window(const Problem& problem, const std::vector<Trace>& traces, std::s
     range.add(problem.window[2 * axis + 1]);
     return range;
   }
-  const double room = 0.3 * (range.size() > 0 ? range.size() : std::abs(range.min) + 1);
+  const double room = 0.2 * (range.size() > 0 ? range.size() : std::abs(range.min) + 1);
   return {range.min - room, range.max + room};
 }
 
@@ -74,7 +79,7 @@ plot::Line path(const Trace& trace, std::size_t x, std::optional<std::size_t> y)
 
 plot::Panel map_panel(const Problem& problem, const optim::Objective& objective,
                       const std::vector<Trace>& traces) {
-  constexpr int kGrid = 140;
+  constexpr int kGrid = 200;
   const auto labels = problem.labels();
   auto xs = window(problem, traces, 0), ys = window(problem, traces, 1);
   if (problem.window.empty()) {  // a path along one axis still has surroundings
