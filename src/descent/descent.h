@@ -3,6 +3,7 @@
 //   descent          arrays, values and what is computed from them: ops, grad, jvp, hvp, compile
 //   descent::nn      modules, layers, losses, initial values
 //   descent::optim   optimizers, gradient transformations, schedules, minimisation
+//   descent::plot    figures and animations
 //   descent::data    files to datasets, batches
 //   descent::io      tensors in files
 //   descent::train   configurations, the training loop, metrics, saved models
@@ -42,11 +43,14 @@
 #include "descent/ops/shards.h"
 #include "descent/optim/fit_statistics.h"
 #include "descent/optim/minimize.h"
+#include "descent/optim/expression.h"
 #include "descent/optim/optimizers.h"
 #include "descent/optim/partition.h"
 #include "descent/optim/registry.h"
 #include "descent/optim/schedule.h"
 #include "descent/optim/transform.h"
+#include "descent/plot/animation.h"
+#include "descent/plot/figure.h"
 #include "descent/track/jsonl.h"
 #include "descent/track/sink.h"
 #include "descent/track/terminal.h"

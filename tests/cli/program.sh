@@ -686,4 +686,7 @@ test_resume_with_configuration() {
   has run/config.toml 'epochs = 4'
 }
 
+# Cases in files of their own.
+for cases in "$source"/tests/cli/program_*.sh; do . "$cases"; done
+
 "test_$case"
