@@ -6,6 +6,8 @@ void register_train(Commands&);
 void register_evaluate(Commands&);
 void register_predict(Commands&);
 void register_generate(Commands&);
+void register_minimize(Commands&);
+void register_fit(Commands&);
 void register_inspect(Commands&);
 void register_doctor(Commands&);
 void register_docs(Commands&);
@@ -15,6 +17,8 @@ void register_all(Commands& commands) {
   register_evaluate(commands);
   register_predict(commands);
   register_generate(commands);
+  register_minimize(commands);
+  register_fit(commands);
   register_inspect(commands);
   register_doctor(commands);
   register_docs(commands);
