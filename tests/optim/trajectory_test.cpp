@@ -1,4 +1,5 @@
-// Every optimizer against PyTorch's trajectories of 100 steps (tests/golden/optim_golden.py).
+// Every optimizer against trajectories of 100 steps of PyTorch, of optax, or written from the paper
+// (tests/golden/optim_golden.py and others beside it).
 #include <gmock/gmock.h>
 
 #include "tests/optim/stepper.h"
@@ -96,7 +97,8 @@ TEST(OptimizerRegistry, DefaultsAreThoseOfPyTorch) {
         EXPECT_EQ(options.number(key), value.get<double>()) << name << "." << key;
       }
     }
-    EXPECT_GE(compared, 5) << name;
+    // Options whose default depends on `convention` have none here; the rows named _default see it.
+    EXPECT_GE(compared, 2) << name;
   }
 }
 
