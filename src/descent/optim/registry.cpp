@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "descent/base/error.h"
+#include "descent/optim/proximal.h"
 #include "descent/optim/rule.h"
 
 namespace descent::optim {
@@ -26,8 +27,14 @@ std::vector<Option> shared_options(const OptimizerRow& row) {
       number_option("l1", 0, "L1 penalty: l1 * sign(parameter) is added to the gradient"),
       number_option(
           "l2", 0, "L2 penalty: l2 * parameter is added to the gradient, whatever weight_decay is"),
-      boolean_option("decay_all",
-                     "weight_decay, l1 and l2 act on biases and normalisation parameters too"),
+      {.key = "prox",
+       .type = OptionType::text,
+       .help = "proximal step after each step, with its rate: l1:RATE (exact zeros), group:RATE "
+               "(rows of weights become 0), box:LOW,HIGH, simplex (rows of weights sum to 1), "
+               "ball:RADIUS; default: none"},
+      boolean_option(
+          "decay_all",
+          "weight_decay, l1, l2 and prox act on biases and normalisation parameters too"),
   };
 }
 
@@ -114,15 +121,18 @@ void add_optimizer(OptimizerRegistry& registry, const OptimizerRow& row) {
     const double weight_decay = own_decay ? 0 : o.number("weight_decay");
     const bool decoupled = always || says_decoupled(o);
     const auto update = whole ? whole(o, rate) : nullptr;
-    return around(update ? update : rule(o),
-                  {.lr = rate,
-                   .clip_norm = o.number("clip_norm"),
-                   .clip_value = o.number("clip_value"),
-                   .l1 = own_l1 ? 0 : o.number("l1"),
-                   .l2 = (own_l2 ? 0 : o.number("l2")) + (decoupled ? 0 : weight_decay),
-                   .weight_decay = decoupled ? weight_decay : 0,
-                   .decayed = decayed_by(o),
-                   .whole = static_cast<bool>(update)});
+    return around(
+        update ? update : rule(o),
+        {.lr = rate,
+         .clip_norm = o.number("clip_norm"),
+         .clip_value = o.number("clip_value"),
+         .l1 = own_l1 ? 0 : o.number("l1"),
+         .l2 = (own_l2 ? 0 : o.number("l2")) + (decoupled ? 0 : weight_decay),
+         .weight_decay = decoupled ? weight_decay : 0,
+         .decayed = decayed_by(o),
+         .whole = static_cast<bool>(update),
+         .after = o.has("prox") ? proximal_step(prox_from(o.text("prox")), rate, decayed_by(o))
+                                : nullptr});
   };
   registry.add({row.name, row.help, std::move(options), std::move(make)});
 }

@@ -60,19 +60,20 @@ Values hessian_product(const UpdateContext& context, ValueSpan v, const std::str
 // ---- whole optimizers ----
 
 // What stands around a rule; 0 leaves a piece out. Order: clip_norm, clip_value, l1, l2, the rule,
-// weight_decay (decoupled), -lr.
+// weight_decay (decoupled), -lr, after.
 struct Around {
   Rate lr = 1e-3;
   double clip_norm = 0, clip_value = 0, l1 = 0, l2 = 0, weight_decay = 0;
   Decayed decayed = except_bias_and_norm;
   bool whole = false;  // the rule gives the update itself: no decoupled decay and no -lr after it
+  Optimizer after = nullptr;  // the last link: sees the update
 };
 // rule may be null: plain gradient descent.
 Optimizer around(const Optimizer& rule, const Around& pieces);
 
 // A row of the registry: the options that are its own; those that all share (lr, weight_decay,
-// clip_norm, clip_value, l1, l2, decay_all) are appended. A row that has one of weight_decay, l1
-// and l2 among its own does that itself, and nothing of it stands around its rule.
+// clip_norm, clip_value, l1, l2, prox, decay_all) are appended. A row that has one of weight_decay,
+// l1 and l2 among its own does that itself, and nothing of it stands around its rule.
 struct OptimizerRow {
   std::string name, help;
   double lr = 1e-3;         // default of the option
