@@ -10,6 +10,7 @@ Keras's documentation. Problem and form of the rows are those of optim_golden.py
 import functools
 import math
 import pathlib
+import types
 
 import jax
 import numpy as np
@@ -182,7 +183,7 @@ class Ftrl(Own):
         alpha = o.get("initial_lr", o["lr"])
         g = g + o["weight_decay"] * p
         n = s.get("n", torch.full_like(p, o["initial_accumulator"]))
-        z = s.get("z", -p * ((o["beta"] + n.sqrt()) / alpha + l2) - p.sign() * l1)
+        z = s.get("z", -p * (o["beta"] + n.sqrt()) / alpha)
         sigma = ((n + g * g).sqrt() - n.sqrt()) / alpha
         z = z + o["lr"] / alpha * g - sigma * p
         n = n + g * g
@@ -209,6 +210,61 @@ def adafactor(groups, eps1=None, eps2=1e-3, **kwargs):
     optimizer = torch.optim.Adafactor(groups, eps=(eps1, eps2), **kwargs)
     optimizer.defaults["eps2"] = eps2
     return optimizer
+
+
+# ---- proximal steps ----
+
+def simplex(x):
+    """Rows onto the simplex, by sorting (Held & Wolfe)."""
+    ordered = x.sort(-1, descending=True).values
+    counts = torch.arange(1, x.shape[-1] + 1)
+    taus = (ordered.cumsum(-1) - 1) / counts
+    last = (ordered > taus).sum(-1, keepdim=True) - 1
+    return (x - taus.gather(-1, last)).clamp(min=0)
+
+
+def prox_of(text, x, t):
+    name, _, rest = text.partition(":")
+    numbers = [float(n) for n in rest.split(",") if n]
+    if name == "l1":
+        return x.sign() * (x.abs() - t * numbers[0]).clamp(min=0)
+    if name == "group":
+        norms = x.norm(dim=tuple(range(1, x.ndim)), keepdim=True)
+        return x * (1 - t * numbers[0] / norms).clamp(min=0)
+    if name == "box":
+        return x.clamp(*numbers)
+    if name == "ball":
+        return x * min(1.0, numbers[0] / x.norm())
+    return simplex(x)
+
+
+def with_prox(kind):
+    """The optimizer, then the proximal step on the parameters that are decayed."""
+    def make(groups, prox=None, **kwargs):
+        optimizer = kind(groups, **kwargs)
+        step = optimizer.step
+
+        @torch.no_grad()
+        def both(_):
+            step()
+            group = optimizer.param_groups[0]
+            for p in group["params"]:
+                p.copy_(prox_of(prox, p, group["lr"]))
+        if prox:
+            optimizer.step = types.MethodType(both, optimizer)  # as schedulers expect
+        return optimizer
+    return make
+
+
+class MirrorDescent(Own):
+    DEFAULTS = {"lr": 0.1, "weight_decay": 0.0, "beta": 1.0, "simplex": False}
+
+    def update(self, p, g, s, o):
+        g = g + o["weight_decay"] * p
+        if o["simplex"]:
+            raised = p * torch.exp(-o["lr"] * g)
+            return raised / raised.abs().sum(-1, keepdim=True) - p
+        return o["beta"] * torch.sinh(torch.asinh(p / o["beta"]) - o["lr"] * g) - p
 
 
 # ---- optax, each parameter alone ----
@@ -311,10 +367,10 @@ def by_convention(torchs, **others):
 
 BETAS = ("lr", "eps", "beta1", "beta2")
 TORCH.update({
-    "sgd": (by_convention(torch.optim.SGD, keras=KerasSgd, paper=papers_sgd),
-            ("lr", "momentum", "dampening", "nesterov", "convention")),
-    "adam": (by_convention(torch.optim.Adam, keras=KerasAdam, paper=PapersAdam),
-             ("lr", "eps", "amsgrad", "convention")),
+    "sgd": (with_prox(by_convention(torch.optim.SGD, keras=KerasSgd, paper=papers_sgd)),
+            ("lr", "momentum", "dampening", "nesterov", "convention", "prox")),
+    "adam": (with_prox(by_convention(torch.optim.Adam, keras=KerasAdam, paper=PapersAdam)),
+             ("lr", "eps", "amsgrad", "convention", "prox")),
     "adamw": (by_convention(torch.optim.AdamW, keras=KerasAdam, paper=PapersAdamw),
               ("lr", "eps", "amsgrad", "convention")),
     "adagrad": (by_convention(torch.optim.Adagrad,
@@ -343,6 +399,7 @@ TORCH.update({
     "lars": (lars, ("lr", "momentum", "trust_coefficient", "eps", "nesterov")),
     "sm3": (from_optax(coupled(sm3), 0.1), ("lr", "momentum", "beta2", "eps")),
     "nesterov": (LookAhead, ("lr", "momentum", "convex")),
+    "exponentiated_gradient": (MirrorDescent, ("lr", "beta", "simplex")),
     "ftrl": (Ftrl, ("lr", "beta", "initial_accumulator", "own_l1", "own_l2")),
 })
 DEFAULTS = ("adadelta", "nadam", "adamax", "radam", "rprop", "asgd", "adafactor")
@@ -431,6 +488,16 @@ OPTIMIZERS = [
     ("adafactor_default", "adafactor", {}, None),
     ("adafactor", "adafactor", {"lr": 0.1, "beta2_decay": -0.5, "d": 1.1, "eps1": 0.05,
                                 "eps2": 0.3, "weight_decay": 0.1}, COSINE),
+    ("exponentiated_gradient_default", "exponentiated_gradient", {}, None),
+    ("exponentiated_gradient", "exponentiated_gradient",
+     {"lr": 0.2, "beta": 0.1, "weight_decay": 0.1}, COSINE),
+    ("exponentiated_gradient_simplex", "exponentiated_gradient", {"simplex": True}, COSINE),
+    ("prox_l1", "sgd", {"lr": 0.05, "prox": "l1:0.1"}, COSINE),
+    ("prox_group", "sgd", {"lr": 0.05, "momentum": 0.5, "prox": "group:0.2"}, None),
+    ("prox_box", "adam", {"lr": 0.01, "prox": "box:-0.5,0.4"}, None),
+    ("prox_simplex", "sgd", {"lr": 0.05, "prox": "simplex"}, COSINE),
+    ("prox_ball", "sgd", {"lr": 0.05, "convention": "keras", "momentum": 0.5, "prox": "ball:0.75",
+                          "decay_all": True}, None),
     ("sm3_default", "sm3", {}, None),
     ("sm3", "sm3", {"lr": 0.05, "momentum": 0.0, "weight_decay": 0.1}, COSINE),
     ("sm3_decay", "sm3", {"lr": 0.01, "momentum": 0.8, "beta2": 0.9, "eps": 0.01}, None),

@@ -111,7 +111,7 @@ TEST(OptimizerRegistry, EveryOptionIsSetInSomeRow) {
         if (!is_row(key) || !row.at("options").contains(option.key)) continue;
         // The options that all optimizers share need one row of any of them.
         const bool shared = testing::Matches(
-            testing::AnyOf("clip_norm", "clip_value", "l1", "l2", "decay_all"))(option.key);
+            testing::AnyOf("clip_norm", "clip_value", "l1", "l2", "prox", "decay_all"))(option.key);
         set = set || shared || row.at("optimizer") == name;
       }
       EXPECT_TRUE(set) << name << "." << option.key << " is in no row of optim_golden.py";

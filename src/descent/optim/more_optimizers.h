@@ -153,6 +153,15 @@ struct Sm3Options {
 };
 Optimizer sm3(const Sm3Options& options = {});
 
+struct ExponentiatedGradientOptions {
+  Rate lr = 0.1;
+  double beta = 1;
+  bool simplex = false;
+  double weight_decay = 0;  // coupled
+  Decayed decayed = except_bias_and_norm;
+};
+Optimizer exponentiated_gradient(const ExponentiatedGradientOptions& options = {});
+
 // Times |parameter| / |update|, and by 1 where one of the two is 0; norms of each parameter tensor.
 Optimizer scale_by_trust_ratio();
 

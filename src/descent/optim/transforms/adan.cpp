@@ -21,7 +21,7 @@ Optimizer scale_by_adan(const AdanOptions& o) {
   require_fraction("adan", "beta3", o.b3);
   require_not_negative("adan", "eps", o.eps);
   require_not_negative("adan", "eps_root", o.eps_root);
-  Rule rule{.name = "adan", .slots = {{"m"}, {"v"}, {"n"}, {"gradient"}}};
+  Rule rule{.name = "adan", .slots = {{"m"}, {"v"}, {"n"}, {"minus_gradient"}}};
   rule.scalars = {bias_correction("c1", o.b1),
                   bias_correction("c2", o.b2),
                   bias_correction("c3", o.b3),
@@ -29,11 +29,14 @@ Optimizer scale_by_adan(const AdanOptions& o) {
   rule.update = [o](const Item& i) {
     const auto& g = i.gradient;
     auto &m = i.state[0], &v = i.state[1], &n = i.state[2], &last = i.state[3];
-    const auto d = (g - last) * i.scalars[3];
+    // Kept with its sign changed: so it is made in the same pass, where the gradient itself would
+    // be copied in one of its own.
+    const auto minus_g = -g;
+    const auto d = (last - minus_g) * i.scalars[3];
     m = o.b1 * m + (1 - o.b1) * g;
     v = o.b2 * v + (1 - o.b2) * d;
     n = o.b3 * n + (1 - o.b3) * square(g + (1 - o.b2) * d);
-    last = g;
+    last = minus_g;
     return (m * i.scalars[0] + (1 - o.b2) * (v * i.scalars[1])) /
            (sqrt(n * i.scalars[2] + o.eps_root) + o.eps);
   };

@@ -27,13 +27,16 @@ Optimizer averaged_descent(const AsgdOptions& o) {
     return lr / std::pow(1 + o.lambd * lr * static_cast<double>(step), o.alpha);
   };
   Rule rule{.name = "asgd", .slots = {{"average"}}, .averaged = 0};
-  rule.scalars = {{"eta", eta}, {"mu", [t0 = o.t0](std::int64_t step) {
-                                   return 1 / std::max(1.0, static_cast<double>(step) - t0);
-                                 }}};
+  const auto mu = [t0 = o.t0](std::int64_t step) {
+    return 1 / std::max(1.0, static_cast<double>(step) - t0);
+  };
+  rule.scalars = {{"minus_eta", [eta](std::int64_t step) { return -eta(step); }},
+                  {"mu", mu},
+                  {"kept", [mu](std::int64_t step) { return 1 - mu(step); }}};
   rule.update = [o](const Item& i) {
-    const auto update = -i.scalars[0] * (o.lambd * i.parameter + i.gradient);
+    const auto update = i.scalars[0] * (o.lambd * i.parameter + i.gradient);
     auto& average = i.state[0];
-    average = average * (1.0 - i.scalars[1]) + (i.parameter + update) * i.scalars[1];
+    average = average * i.scalars[2] + (i.parameter + update) * i.scalars[1];
     return update;
   };
   return per_parameter(std::move(rule));

@@ -33,7 +33,7 @@ Optimizer follow_the_leader(const FtrlOptions& o) {
     const auto before = sqrt(n);
     n = n + square(g);
     const auto root = sqrt(n);
-    z = z - i.scalars[1] * (theta * (before + (o.beta + l2)) + l1 * sign(theta));
+    z = z - i.scalars[1] * (theta * (before + o.beta));
     z = z + i.scalars[0] * g - (root - before) * theta;
     // 1e-30: an element that has seen no gradient stays, without a division of 0 by 0.
     const auto size = maximum(root + (o.beta + l2), 1e-30);

@@ -18,8 +18,9 @@ Optimizer scale_by_lion(double b1, double b2) {
   Rule rule{.name = "lion", .slots = {{"m"}}};
   rule.update = [=](const Item& i) {
     auto& m = i.state[0];
-    auto direction = sign(b1 * m + (1 - b1) * i.gradient);
-    m = b2 * m + (1 - b2) * i.gradient;
+    const auto d = i.gradient - m;  // shared, so that both are one pass over memory
+    auto direction = sign(m + (1 - b1) * d);
+    m = m + (1 - b2) * d;
     return direction;
   };
   return per_parameter(std::move(rule));
