@@ -110,7 +110,8 @@ TEST(OptimizerRegistry, DefaultsAreThoseOfPyTorch) {
         EXPECT_EQ(options.number(key), value.get<double>()) << name << "." << key;
       }
     }
-    EXPECT_GE(compared, 5) << name;
+    // Options whose default depends on `convention` have none here; the rows named _default see it.
+    EXPECT_GE(compared, 2) << name;
   }
 }
 
@@ -118,7 +119,8 @@ bool is_shared(const std::string& key) {
   static const auto around = [] {
     std::vector<std::string> keys{"clip_norm", "clip_value",  "clip_percentile",
                                   "clip_each", "clip_window", "clip_adaptive",
-                                  "l1",        "l2",          "decay_all"};
+                                  "l1",        "l2",          "prox",
+                                  "decay_all"};
     for (const auto& option : wrapper_options()) keys.push_back(option.key);
     return keys;
   }();

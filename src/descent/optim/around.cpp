@@ -15,11 +15,11 @@ Optimizer around(const Optimizer& rule, const Around& pieces) {
   if (pieces.l1 != 0) links.push_back(l1_penalty(pieces.l1, pieces.decayed));
   if (pieces.l2 != 0) links.push_back(l2_penalty(pieces.l2, pieces.decayed));
   if (rule) links.push_back(rule);
-  if (pieces.whole) return chain(std::move(links));
-  if (pieces.weight_decay != 0) {
+  if (pieces.weight_decay != 0 && !pieces.whole) {
     links.push_back(decayed_weights(pieces.weight_decay, pieces.decayed));
   }
-  links.push_back(scale_by_schedule(pieces.lr));
+  if (!pieces.whole) links.push_back(scale_by_schedule(pieces.lr));
+  if (pieces.after) links.push_back(pieces.after);
   return chain(std::move(links));
 }
 

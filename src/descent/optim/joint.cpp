@@ -82,8 +82,4 @@ Value sum_of_products(ValueSpan a, ValueSpan b) {
   return total;
 }
 
-double one_minus_power(double b, std::int64_t t) {
-  return -std::expm1(static_cast<double>(t) * std::log(b));
-}
-
 }  // namespace descent::optim

@@ -39,7 +39,5 @@ HostScalar first_step();
 
 Value sum_of_squares(ValueSpan values);  // of all elements of all; not for none
 Value sum_of_products(ValueSpan a, ValueSpan b);
-// 1 - b^t, exact also where b is near 1.
-double one_minus_power(double b, std::int64_t t);
 
 }  // namespace descent::optim
