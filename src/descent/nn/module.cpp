@@ -175,6 +175,7 @@ Value Scope::traced(const Module& module, const Value& x) {
   if (describing_) rows_.push_back({path_, module.describe(), {}, 0});
   try {
     const Value y = module(*this, x);
+    if (outputs != nullptr) outputs->push_back({path_, kind_of(module), y});
     if (!describing_) return y;
     std::vector<std::int64_t> sample(y.shape().begin() + std::min(y.rank(), 1), y.shape().end());
     rows_[row].output = Shape(std::move(sample));

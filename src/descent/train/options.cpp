@@ -72,6 +72,20 @@ std::vector<Option> train_options() {
        "Patterns of parameter names (* for any characters: \"encoder.*\") that keep their values: "
        "they get no gradient and no update. Running statistics of batch normalisation still follow "
        "the data."},
+      {"on_divergence",
+       T::text,
+       std::string("stop"),
+       "When the loss or the gradient is NaN or infinite: stop with an error; or rollback, go back "
+       "to the beginning of the epoch (or the last checkpoint.every_steps) with half the learning "
+       "rate. A run directory gets a file for descent replay.",
+       {"stop", "rollback"}},
+      {"max_rollbacks",
+       T::integer,
+       std::int64_t{3},
+       "How often a run may go back before it stops all the same.",
+       {},
+       0,
+       {}},
       {"eager", T::boolean, false,
        "Debugging: compute each operation at once, unfused, and stop at the first NaN or Inf with "
        "its layer and operation. Same results, slower."},
