@@ -30,17 +30,48 @@ std::vector<std::int64_t> bad_rows(const Array& a, std::int64_t rows, const char
   return bad;
 }
 
-// The largest number of a row, which is what overflows.
-std::string largest_of(const Array& features, std::int64_t rows, std::int64_t row) {
-  if (!is_floating(features.dtype())) return "its loss is not finite";
-  const std::int64_t width = features.size() / rows;
-  std::int64_t at = row * width;
-  for (std::int64_t k = 0; k < width; ++k) {
-    if (std::abs(features.item(row * width + k)) > std::abs(features.item(at)))
-      at = row * width + k;
+// The largest number of a row by magnitude, and where: what overflows.
+struct Largest {
+  double value = 0;
+  std::string place = "none";
+};
+
+Largest largest_of(const data::Batch& batch, std::int64_t row) {
+  Largest found;
+  for (const auto& [array, name] :
+       {std::pair(&batch.features, "feature"), std::pair(&batch.targets, "target")}) {
+    if (!*array || !is_floating(array->dtype())) continue;
+    const std::int64_t width = array->size() / batch.rows;
+    for (std::int64_t k = 0; k < width; ++k) {
+      const double x = array->item(row * width + k);
+      if (std::abs(x) > std::abs(found.value)) found = {x, fmt::format("{} {}", name, k)};
+    }
   }
-  return fmt::format("its loss is not finite, its largest feature, {}, is {:.3g}", at % width,
-                     features.item(at));
+  return found;
+}
+
+// Rows whose loss alone is not finite and whose numbers are of another size than the others'.
+// Where weights have blown up, rows overflow that are like the rest.
+void find_overflow(Divergence& d, EvalStep& eval, const data::Batch& batch) {
+  constexpr double factor = 100;
+  const EvalStep::Result result = eval.run(batch);
+  if (!result.losses) return;
+  std::vector<std::int64_t> bad;
+  double smallest = INFINITY, usual = 0;
+  for (std::int64_t i = 0; i < batch.rows; ++i) {
+    const double size = std::abs(largest_of(batch, i).value);
+    if (std::isfinite(result.losses.item(i))) {
+      usual = std::max(usual, size);
+    } else {
+      bad.push_back(i);
+      smallest = std::min(smallest, size);
+    }
+  }
+  if (bad.empty() || std::ssize(bad) == batch.rows || smallest < factor * usual) return;
+  const Largest first = largest_of(batch, bad.front());
+  d.cause =
+      fmt::format("{} is {:.3g}, in other rows at most {:.3g}", first.place, first.value, usual);
+  d.rows = std::move(bad);
 }
 
 void find_rows(Divergence& d, EvalStep& eval, const data::Batch& batch) {
@@ -50,13 +81,24 @@ void find_rows(Divergence& d, EvalStep& eval, const data::Batch& batch) {
     d.rows = bad_rows(*array, batch.rows, name, d.cause);
     if (!d.rows.empty()) return;
   }
-  const EvalStep::Result result = eval.run(batch);
-  if (!result.losses) return;
-  for (std::int64_t i = 0; i < batch.rows; ++i) {
-    if (!std::isfinite(result.losses.item(i))) d.rows.push_back(i);
+  find_overflow(d, eval, batch);
+}
+
+// Where the operation belongs to no layer (the gradient's norm): the first layer or gradient with
+// something that is not finite, else the largest gradient's.
+std::string layer_by_ranges(const std::vector<ValueRange>& ranges) {
+  const ValueRange* found = nullptr;
+  const auto size = [](const ValueRange& r) { return std::max(std::abs(r.low), std::abs(r.high)); };
+  for (const auto& r : ranges) {
+    if (r.bad > 0) {
+      found = &r;
+      break;
+    }
+    if (r.kind == "gradient" && (found == nullptr || size(r) > size(*found))) found = &r;
   }
-  if (std::ssize(d.rows) == batch.rows) d.rows.clear();
-  if (!d.rows.empty()) d.cause = largest_of(batch.features, batch.rows, d.rows.front());
+  if (found == nullptr) return {};
+  if (found->kind != "gradient") return "layer " + found->name;
+  return "layer " + ParameterSeen{.name = found->name}.layer() + ", gradient of " + found->name;
 }
 
 }  // namespace
@@ -72,6 +114,7 @@ Divergence examine(TrainStep& step, EvalStep& eval, const data::Batch& batch,
     d.what = e.message();
     d.layer = e.where();
   }
+  if (d.layer.empty()) d.layer = layer_by_ranges(step.ranges(batch));
   find_rows(d, eval, batch);
   return d;
 }

@@ -15,6 +15,7 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr std::int64_t kFirstLosses = 10;  // whose mean is what a run began with
+constexpr int kMessages = 3;               // of a rule on the terminal; the file has all
 
 const char* severity_of(const std::string& rule) { return rule == "plateau" ? "note" : "warning"; }
 
@@ -195,6 +196,7 @@ void Watch::flush() {
     };
     const auto begin = found_.begin(), here = begin + static_cast<std::ptrdiff_t>(i);
     if (std::any_of(begin, here, same)) continue;  // told with the first of them
+    if (messages_[first.rule]++ >= kMessages) continue;
     std::string others;
     for (auto at = here + 1; at != found_.end(); ++at) {
       if (same(*at)) others += (others.empty() ? "" : ", ") + at->words.layer;
@@ -274,6 +276,7 @@ std::string Watch::memory() const {
   }
   return json{{"first", {first_losses_, first_count_}},
               {"last", {last_.step, last_.epoch, last_.loss, last_.gradient_norm, last_.lr}},
+              {"messages", messages_},
               {"tallies", std::move(tallies)},
               {"rules", std::move(rules)}}
       .dump();
@@ -294,6 +297,7 @@ void Watch::restore(const std::string& memory) {
       .lr = real(last.at(4)),
       .base_lr = base_lr_,
       .first_loss = first_losses_ / static_cast<double>(std::max<std::int64_t>(1, first_count_))};
+  all.at("messages").get_to(messages_);
   tallies_.clear();
   for (const auto& [key, t] : all.at("tallies").items())
     tallies_[key] = {

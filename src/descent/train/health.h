@@ -74,6 +74,7 @@ class Watch {
   std::optional<track::JsonLines> file_;
   std::vector<std::pair<std::string, std::unique_ptr<Rule>>> rules_;
   std::map<std::string, Tally> tallies_;  // by "rule/subject"
+  std::map<std::string, int> messages_;   // of each rule, on the terminal
   std::vector<Found> found_;
   StepSeen last_;
   double first_losses_ = 0;  // sum of

@@ -4,6 +4,7 @@
 // ones count only while the schedule has the rate near its base: at its end they are meant.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -14,7 +15,7 @@ namespace descent::train {
 namespace {
 
 constexpr std::int64_t kLooks = 20;
-constexpr double kLarge = 0.3, kSmall = 1e-6;
+constexpr double kLarge = 0.3, kSmall = 1e-6, kVanished = 1e-7;
 
 class UpdateRatio final : public Rule {
  public:

@@ -4,6 +4,8 @@
 // is the finding.
 #include <fmt/format.h>
 
+#include <set>
+
 #include "descent/train/health.h"
 #include "descent/train/registry.h"
 
@@ -26,7 +28,9 @@ class VanishingGradient final : public Rule {
     const bool explained = seen.most_silent() > 0.5;
     for (const auto& p : seen.parameters) {
       if (!p.matrix) continue;
-      const bool holds = !explained && p.gradient_norm > 0 && p.mean_gradient < threshold_ &&
+      if (p.gradient_norm > 0) reached_.insert(p.name);
+      // Nothing at all from the beginning on is another finding: unchanged.
+      const bool holds = !explained && reached_.contains(p.name) && p.mean_gradient < threshold_ &&
                          p.mean_gradient < kBehind * largest->mean_gradient;
       findings.check(p.name, holds, 3, [&](std::int64_t since) {
         return Words{
@@ -46,8 +50,12 @@ class VanishingGradient final : public Rule {
     }
   }
 
+  nlohmann::json memory() const override { return reached_; }
+  void restore(const nlohmann::json& m) override { m.get_to(reached_); }
+
  private:
   double threshold_;
+  std::set<std::string> reached_;  // by a gradient, once
 };
 
 }  // namespace
