@@ -101,6 +101,12 @@ std::string layer_by_ranges(const std::vector<ValueRange>& ranges) {
   return "layer " + ParameterSeen{.name = found->name}.layer() + ", gradient of " + found->name;
 }
 
+// "0" of "layer 0 (linear)".
+std::string layer_name(const std::string& place) {
+  if (!place.starts_with("layer ")) return {};
+  return place.substr(6, place.find_first_of(" ,", 6) - 6);
+}
+
 }  // namespace
 
 Divergence examine(TrainStep& step, EvalStep& eval, const data::Batch& batch,
@@ -151,7 +157,7 @@ Failure explain(const FailingRun& run, const data::Batch& batch, const TrainStep
                                         batch.cursor.epoch + 1, batch.cursor.batch + 1) +
                             (d.layer.empty() ? "" : ", " + d.layer);
   const Words words{
-      .layer = d.layer.starts_with("layer ") ? d.layer.substr(6) : d.layer,
+      .layer = layer_name(d.layer),
       .text = fmt::format("{}: {}", where, what),
       .remedy = remedy,
       .evidence = {{"loss", result.loss},

@@ -1,8 +1,10 @@
-// Dead ReLUs: more than half of a layer's units (channels) are 0 for every row of three batches in
-// a row. Small batches leave units at 0 by chance: below 32 rows nine tenths must be.
+// Dead ReLUs: more than half of a layer's units (channels) are 0 for every row of a batch, at five
+// looks in a row. Small batches leave units at 0 by chance: below 128 rows the share that counts
+// rises with each halving, to all units for a single row.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "descent/train/health.h"
 #include "descent/train/registry.h"
@@ -15,10 +17,11 @@ class DeadRelu final : public Rule {
   explicit DeadRelu(double share) : share_(share) {}
 
   void observe(const Observation& seen, Findings& findings) override {
-    const double share = seen.rows >= 32 ? share_ : std::max(share_, 0.9);
+    const double halvings = std::log2(128.0 / static_cast<double>(seen.rows)) / 7;
+    const double share = std::min(0.99, share_ + (1 - share_) * std::max(0.0, halvings));
     for (const auto& a : seen.activations) {
       if (a.dead < 0) continue;
-      findings.check(a.name, a.dead > share, 3, [&](std::int64_t since) {
+      findings.check(a.name, a.dead > share, 5, [&](std::int64_t since) {
         return Words{.layer = a.name,
                      .text = fmt::format("{}: {} of the units dead (0 for all {} rows) since step "
                                          "{}",

@@ -1,6 +1,7 @@
-// Loss spikes: three batches within 500 steps with a loss eight deviations above the running mean,
-// more than twice as high, and higher than half of what the run began with (near 0 every hard batch
-// is a spike). Mean and deviation are exponential ones over about fifty steps, spikes left out.
+// Loss spikes: three times within 500 steps a batch has a loss eight deviations above the running
+// mean, more than twice as high, and higher than half of what the run began with (near 0 every hard
+// batch is a spike). Mean and deviation are exponential ones over about fifty steps, spikes left
+// out.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -13,7 +14,7 @@ namespace descent::train {
 namespace {
 
 constexpr double kDecay = 0.98;
-constexpr std::int64_t kBegin = 50, kSpan = 500;
+constexpr std::int64_t kBegin = 50, kSpan = 500, kBurst = 20;
 constexpr std::size_t kSpikes = 3;
 
 class LossSpike final : public Rule {
@@ -23,7 +24,9 @@ class LossSpike final : public Rule {
   void step(const StepSeen& seen, Findings& findings) override {
     const bool spike = count_ >= kBegin && seen.loss > mean_ + deviations_ * std::sqrt(variance_) &&
                        seen.loss > 2 * mean_ && seen.loss > 0.5 * seen.first_loss;
-    if (spike) steps_.push_back(seen.step);
+    // What happens within a few steps of a spike belongs to it.
+    if (spike && (steps_.empty() || seen.step > steps_.back() + kBurst))
+      steps_.push_back(seen.step);
     std::erase_if(steps_, [&](std::int64_t step) { return step <= seen.step - kSpan; });
     // A spike moves the mean no further than a deviation: a lasting rise is none after a while.
     const double loss = spike ? mean_ + std::sqrt(variance_) : seen.loss;

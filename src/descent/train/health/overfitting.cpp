@@ -1,6 +1,7 @@
-// Overfitting: the validation loss is more than 10 % (Amazon's debugger) above the training loss
-// and above its own best, which three validations or more have not reached, while the training loss
-// still falls.
+// Overfitting: for three validations in a row the loss is more than 10 % (Amazon's debugger) above
+// the training loss and above its own best, which none of the last three has reached, while the
+// training loss still falls. Near 0 everything is far above the best: the rise must be a twentieth
+// of what the run began with.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -12,6 +13,7 @@ namespace descent::train {
 namespace {
 
 constexpr std::int64_t kStale = 3;
+constexpr double kRise = 0.05;
 
 class Overfitting final : public Rule {
  public:
@@ -29,8 +31,9 @@ class Overfitting final : public Rule {
     }
     const bool holds = best_ > 0 && stale_ >= kStale && seen.valid_loss > (1 + gap_) * best_ &&
                        seen.valid_loss > (1 + gap_) * seen.train_loss &&
+                       seen.valid_loss - best_ > kRise * seen.first_loss &&
                        seen.train_loss < train_then_;
-    findings.check("", holds, 1, [&](std::int64_t) {
+    findings.check("", holds, 3, [&](std::int64_t) {
       return Words{
           .layer = {},
           .text = fmt::format("overfitting since epoch {}: validation loss {:.4g} after {:.4g}, "
