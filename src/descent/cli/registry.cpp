@@ -9,6 +9,7 @@ void register_generate(Commands&);
 void register_minimize(Commands&);
 void register_fit(Commands&);
 void register_inspect(Commands&);
+void register_replay(Commands&);
 void register_doctor(Commands&);
 void register_docs(Commands&);
 
@@ -20,6 +21,7 @@ void register_all(Commands& commands) {
   register_minimize(commands);
   register_fit(commands);
   register_inspect(commands);
+  register_replay(commands);
   register_doctor(commands);
   register_docs(commands);
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "descent/autodiff/autodiff.h"
 #include "descent/base/error.h"
@@ -147,6 +148,7 @@ Value Scope::traced(const Module& module, const Value& x) {
   if (describing_) rows_.push_back({path_, module.describe(), {}, 0});
   try {
     const Value y = module(*this, x);
+    if (outputs != nullptr) outputs->push_back({path_, kind_of(module), y});
     if (!describing_) return y;
     std::vector<std::int64_t> sample(y.shape().begin() + std::min(y.rank(), 1), y.shape().end());
     rows_[row].output = Shape(std::move(sample));
@@ -166,6 +168,7 @@ Value Scope::rematerialised(const std::function<Value(const Value&)>& body, cons
   const Value mask_before = mask;
   std::vector<std::string> names;
   rematerialise = false;  // inside of a block nothing is kept anyway
+  auto* const watched = std::exchange(outputs, nullptr);  // nor can it be looked at
   const auto results = checkpoint([&](ValueSpan in) {
     updated_.clear();
     Values out{body(in[0])};
@@ -177,6 +180,7 @@ Value Scope::rematerialised(const std::function<Value(const Value&)>& body, cons
     return out;
   })(ValueSpan(&x, 1));
   rematerialise = true;
+  outputs = watched;
   updated_ = std::move(before);
   for (std::size_t i = 0; i < names.size(); ++i) updated_[names[i]] = results[i + 1];
   if (results.size() > names.size() + 1) mask = results.back();

@@ -40,6 +40,12 @@ struct LayerRow {
   std::int64_t parameters = 0;
 };
 
+// What a layer gave: its full name ("encoder.0"), what it is ("relu"), and the value.
+struct LayerOutput {
+  std::string name, kind;
+  Value value;
+};
+
 // One use of a model: either it collects what the modules ask for (describe), or it hands out the
 // values that were bound (apply). Reentrant; never global.
 class Scope {
@@ -68,6 +74,8 @@ class Scope {
   bool rematerialise = false;
   // Which tokens [N, T] are none but padding: 0 there, else not 0. Null: none is.
   Value mask;
+  // Where it is set, every layer that is called reports here, inner layers before outer ones.
+  std::vector<LayerOutput>* outputs = nullptr;
   // Key for random operations of this step; an error when applying without one.
   Value key() const;
 

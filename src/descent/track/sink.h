@@ -48,6 +48,8 @@ class Sink {
   // An epoch is over: all its records have been told.
   virtual void epoch_end(std::int64_t epoch) { (void)epoch; }
   virtual void end(const nlohmann::json& summary) { (void)summary; }
+  // The run goes back to `step`: what was told of later steps does not count.
+  virtual void rewind(std::int64_t step) { (void)step; }
 };
 
 // Tells several sinks, in order.
@@ -71,6 +73,9 @@ class Sinks final : public Sink {
   }
   void end(const nlohmann::json& summary) override {
     for (auto& s : all_) s->end(summary);
+  }
+  void rewind(std::int64_t step) override {
+    for (auto& s : all_) s->rewind(step);
   }
 
  private:

@@ -15,7 +15,9 @@
 #include "descent/data/augment.h"
 #include "descent/train/averaged.h"
 #include "descent/train/checkpoint.h"
+#include "descent/train/divergence.h"
 #include "descent/train/evaluate.h"
+#include "descent/train/health.h"
 #include "descent/train/profile.h"
 #include "descent/train/saved_model.h"
 #include "descent/train/step.h"
@@ -45,8 +47,13 @@ class Run {
   void build_steps();
   void tell_trade();
   bool train_epoch();  // false: stop
+  TrainStep::Result eager_step(const data::Batch& batch, Observation* look);
   void after_step(const TrainStep::Result& result, const data::Batch& batch);
-  [[noreturn]] void diverged(const data::Batch& batch, const TrainStep::Result& result);
+  // Rolls back, or throws.
+  void diverged(const data::Batch& batch, const TrainStep::Result& result);
+  void roll_back(const std::string& why);
+  void keep_good();
+  bool may_roll_back() const { return job_.config.train.text("on_divergence") == "rollback"; }
   void end_epoch();
   bool improved(const Metrics& valid);
   void validate(std::int64_t epoch);
@@ -72,6 +79,7 @@ class Run {
   std::unique_ptr<TrainStep> step_;
   std::unique_ptr<AveragedWeights> weights_;  // those that are evaluated and saved
   std::unique_ptr<EvalStep> eval_;
+  Watch watch_;
   Metrics test_;
   Clock::time_point began_ = Clock::now(), start_ = Clock::now(), epoch_start_ = Clock::now(),
                     last_progress_ = Clock::now();
@@ -82,12 +90,13 @@ class Run {
 };
 
 Run::Run(Job& job, const RunOptions& options, track::Sink& sink)
-    : job_(job), options_(options), sink_(sink) {
+    : job_(job), options_(options), sink_(sink), watch_(job.config, options.directory, sink) {
   stop_signal.store(0);
   prepare_thread();
   if (job.config.train.text("precision") == "float64") dtype_ = DType::float64;
   initialise();
   if (options.resume) resume();
+  *job_.rate_factor = state_.rate_factor;
   build_loader();
   choose_shards();
   build_steps();
@@ -136,6 +145,7 @@ void Run::resume() {
     return;
   }
   state_ = std::move(*found);
+  watch_.restore(state_.health);
   sink_.message(track::Level::note, "resumed",
                 fmt::format("from step {} (epoch {}, batch {})", state_.step, state_.epoch + 1,
                             state_.batch));
@@ -199,38 +209,50 @@ void Run::tell_trade() {
                   100 * (with.flops / std::max(1.0, without.flops) - 1)));
 }
 
-// Names the layer and the operation by computing the failing step again, one operation at a time,
-// from the state before it (which the compiled step leaves as it was).
+// Where a rollback leads: places that do not depend on the time or on how often a run was stopped.
+void Run::keep_good() {
+  if (!may_roll_back()) return;
+  state_.health = watch_.memory();
+  state_.good = snapshot(state_);
+}
+
+// The compiled step has left the state as it was before.
 void Run::diverged(const data::Batch& batch, const TrainStep::Result& result) {
-  const std::string where = fmt::format("step {} (epoch {}, batch {})", state_.step + 1,
-                                        batch.cursor.epoch + 1, batch.cursor.batch + 1);
-  const std::string remedy = fmt::format(
-      "try a smaller learning rate (now {:.3g}), --set optimizer.clip_norm=1, or data.normalize = "
-      "\"standard\"; the last good state is {}",
-      job_.schedule(state_.step),
-      writes() ? options_.directory + "/checkpoints" : "lost (no run directory)");
+  const Failure failure =
+      explain({job_, state_, *step_, *eval_, *loader_, options_.directory}, batch, result);
+  const Error& error = failure.error;
+  const std::string text = fmt::format("{}: {}", error.where(), error.message());
+  if (may_roll_back() && state_.rollbacks < job_.config.train.integer("max_rollbacks")) {
+    roll_back(text);
+    return;
+  }
+  watch_.tell("non_finite", "error", failure.words, state_.step + 1, batch.cursor.epoch + 1);
   if (writes()) {
     state_.seconds = elapsed();
     start_ = Clock::now();
+    state_.health = watch_.memory();
     save_checkpoint(options_.directory, state_, job_.config.checkpoint.integer("keep"));
   }
-  Error error(
-      ErrorKind::diverged,
-      fmt::format("the loss is {} and the gradient norm {}", result.loss, result.gradient_norm),
-      where, remedy);
-  try {
-    step_->run_eagerly(batch);
-  } catch (const Error& e) {
-    if (e.kind() != ErrorKind::diverged) throw;
-    error = Error(ErrorKind::diverged, e.message(),
-                  where + (e.where().empty() ? "" : ", " + e.where()), remedy);
-  }
-  Outcome outcome{fmt::format("diverged: {}: {}", error.where(), error.message()),
-                  static_cast<int>(ErrorKind::diverged),
-                  {}};
+  Outcome outcome{"diverged: " + text, static_cast<int>(ErrorKind::diverged), {}};
   outcome.summary = summary(outcome);
   write_summary(outcome);
   throw error;
+}
+
+void Run::roll_back(const std::string& why) {
+  state_.rate_factor /= 2;
+  ++state_.rollbacks;
+  state_.seconds = elapsed();
+  start_ = Clock::now();
+  const Words words = describe_rollback(job_.config, state_, why);
+  go_back(state_, *state_.good);
+  *job_.rate_factor = state_.rate_factor;
+  loader_->seek({state_.epoch, state_.batch});
+  watch_.rewind(state_.step, state_.health);
+  sink_.rewind(state_.step);
+  sink_.message(track::Level::warning, "health", words.text);
+  watch_.tell("rollback", "warning", words, state_.step, state_.epoch + 1);
+  checkpoint(true);  // a resumed run goes on with the new rate
 }
 
 void Run::after_step(const TrainStep::Result& result, const data::Batch& batch) {
@@ -273,6 +295,16 @@ bool Run::should_stop(const TrainStep::Result& result) {
   return !reason_.empty();
 }
 
+// Operation by operation; where one is not finite, neither is the result.
+TrainStep::Result Run::eager_step(const data::Batch& batch, Observation* look) {
+  try {
+    return step_->run_eagerly(batch, look);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::diverged) throw;
+    return {NAN, NAN};
+  }
+}
+
 bool Run::train_epoch() {
   const std::int64_t epoch = state_.epoch;
   const std::int64_t every = job_.config.checkpoint.integer("every_steps");
@@ -282,11 +314,26 @@ bool Run::train_epoch() {
   TrainStep::Result result;
   while (state_.epoch == epoch && state_.step < job_.total_steps) {
     const data::Batch& batch = loader_->next();
-    result = eager ? step_->run_eagerly(batch) : step_->run(batch);
-    if (!result.finite()) diverged(batch, result);
+    Observation seen;
+    Observation* look = watch_.observes(state_.step) ? &seen : nullptr;
+    result = eager ? eager_step(batch, look) : step_->run(batch, look);
+    if (!result.finite()) {
+      diverged(batch, result);
+      return true;
+    }
     after_step(result, batch);
+    watch_.step({.step = state_.step,
+                 .epoch = batch.cursor.epoch + 1,
+                 .rows = batch.rows,
+                 .loss = result.loss,
+                 .gradient_norm = result.gradient_norm,
+                 .lr = job_.schedule(state_.step - 1)});
+    if (look != nullptr) watch_.observe(std::move(seen));
     const bool stop = should_stop(result);
-    if (every > 0 && state_.step % every == 0 && state_.epoch == epoch) checkpoint();
+    if (every > 0 && state_.step % every == 0 && state_.epoch == epoch) {
+      keep_good();
+      checkpoint();
+    }
     if (stop && state_.epoch == epoch) return false;
   }
   state_.train = {{"loss", state_.epoch_loss / std::max(1.0, state_.epoch_rows)},
@@ -345,13 +392,15 @@ void Run::end_epoch() {
   const std::int64_t epoch = state_.batch == 0 ? state_.epoch : state_.epoch + 1;
   const double train_loss = state_.epoch_loss / std::max(1.0, state_.epoch_rows);
   state_.epoch_loss = state_.epoch_rows = 0;
-  if (job_.data.valid.rows() > 0 &&
-      (last || epoch % job_.config.train.integer("validate_every") == 0))
-    validate(epoch);
+  const bool validates = job_.data.valid.rows() > 0 &&
+                         (last || epoch % job_.config.train.integer("validate_every") == 0);
+  if (validates) validate(epoch);
+  watch_.epoch(epoch, train_loss, validates ? value_of(state_.valid, "loss") : NAN);
   const Options& t = job_.config.train;
   if (t.has("stop_loss") && train_loss <= t.number("stop_loss") && reason_.empty())
     reason_ = fmt::format("converged: loss {:.4g}", train_loss);
   sink_.epoch_end(epoch);
+  keep_good();
   const std::int64_t every = job_.config.checkpoint.integer("every_epochs");
   const bool soon = since(last_checkpoint_) < job_.config.checkpoint.number("min_seconds");
   if (every > 0 && (last || (epoch % every == 0 && !soon))) checkpoint();
@@ -361,6 +410,7 @@ void Run::checkpoint(bool final_one) {
   if (!writes() || (last_saved_ == state_.step && !final_one)) return;
   state_.seconds = elapsed();
   start_ = Clock::now();
+  state_.health = watch_.memory();
   save_checkpoint(options_.directory, state_, job_.config.checkpoint.integer("keep"));
   if (best_changed_) save_best(options_.directory, state_);
   best_changed_ = false;
@@ -371,6 +421,8 @@ void Run::checkpoint(bool final_one) {
 Outcome Run::go() {
   sink_.begin(
       {options_.directory, wanted_epochs(), job_.steps_per_epoch, job_.total_steps, state_.step});
+  watch_.begin(state_.step);
+  if (state_.good == nullptr) keep_good();
   began_ = start_ = epoch_start_ = Clock::now();
   const std::int64_t patience = job_.config.train.integer("patience");
   if (patience > 0 && state_.stale >= patience)
