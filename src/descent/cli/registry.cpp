@@ -7,6 +7,7 @@ void register_evaluate(Commands&);
 void register_predict(Commands&);
 void register_generate(Commands&);
 void register_inspect(Commands&);
+void register_report(Commands&);
 void register_doctor(Commands&);
 void register_docs(Commands&);
 
@@ -16,6 +17,7 @@ void register_all(Commands& commands) {
   register_predict(commands);
   register_generate(commands);
   register_inspect(commands);
+  register_report(commands);
   register_doctor(commands);
   register_docs(commands);
 }

@@ -136,6 +136,14 @@ void make_optimizer(const Config& config, Job& job) {
 
 }  // namespace
 
+std::string title_of(const Config& config) {
+  auto path = config.data.has("path") ? config.data.text("path") : "";
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  const auto data = path.substr(path.rfind('/') + 1);
+  const auto& model = config.model.text("name");
+  return data.empty() ? model : fmt::format("{} on {}", model, data);
+}
+
 DType dtype_of(const Config& config) {
   return config.train.text("precision") == "float64" ? DType::float64 : DType::float32;
 }

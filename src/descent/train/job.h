@@ -25,6 +25,8 @@ struct Job {
 // fresh = false: a checkpoint has the weights, so that model.init_from is not read.
 Job prepare(Config config, track::Sink& sink, bool fresh = true);
 
+// "mlp on titanic.csv".
+std::string title_of(const Config& config);
 // The model a configuration describes, for rows and outputs as the transform makes them.
 nn::Layer build_model(const Config& config, const data::Transform& transform);
 // A batch of one row, as models are described with: [1, sample...], tokens in int64.

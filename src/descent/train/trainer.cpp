@@ -15,6 +15,8 @@
 #include "descent/data/augment.h"
 #include "descent/train/checkpoint.h"
 #include "descent/train/evaluate.h"
+#include "descent/train/histogram.h"
+#include "descent/train/machine.h"
 #include "descent/train/profile.h"
 #include "descent/train/saved_model.h"
 #include "descent/train/step.h"
@@ -24,6 +26,7 @@ namespace descent::train {
 namespace {
 
 std::atomic<int> stop_signal{0};
+constexpr std::size_t kConfusionClasses = 100;
 
 using Clock = std::chrono::steady_clock;
 double since(Clock::time_point start) {
@@ -47,6 +50,8 @@ class Run {
   [[noreturn]] void diverged(const data::Batch& batch, const TrainStep::Result& result);
   void end_epoch();
   bool improved(const Metrics& valid);
+  nlohmann::json confusion(const char* split, const Evaluation& evaluation,
+                           const data::Dataset& rows) const;
   void validate(std::int64_t epoch);
   void checkpoint(bool final_one = false);
   bool should_stop(const TrainStep::Result& result);
@@ -70,6 +75,7 @@ class Run {
   std::unique_ptr<TrainStep> step_;
   std::unique_ptr<EvalStep> eval_;
   Metrics test_;
+  nlohmann::json confusion_;
   Clock::time_point began_ = Clock::now(), start_ = Clock::now(), epoch_start_ = Clock::now(),
                     last_progress_ = Clock::now();
   Clock::time_point last_checkpoint_ = Clock::now();
@@ -205,6 +211,7 @@ void Run::diverged(const data::Batch& batch, const TrainStep::Result& result) {
                   {}};
   outcome.summary = summary(outcome);
   write_summary(outcome);
+  sink_.end(outcome.summary);
   throw error;
 }
 
@@ -293,10 +300,27 @@ bool Run::improved(const Metrics& valid) {
   return better;
 }
 
+// {"split": "test", "classes": [names], "counts": [[...]]}; null where there are no classes, or
+// more than one can look at.
+nlohmann::json Run::confusion(const char* split, const Evaluation& evaluation,
+                              const data::Dataset& rows) const {
+  const auto& names = job_.data.transform.class_names();
+  if (job_.data.task != data::Task::classification || names.size() > kConfusionClasses) return {};
+  return {{"split", split},
+          {"classes", names},
+          {"counts", confusion_matrix(evaluation.outputs, rows.targets, rows.weights)}};
+}
+
 void Run::validate(std::int64_t epoch) {
-  state_.valid = evaluate_rows(*eval_, job_.data.valid, job_.data.transform, dtype_).metrics;
+  const auto evaluation = evaluate_rows(*eval_, job_.data.valid, job_.data.transform, dtype_);
+  state_.valid = evaluation.metrics;
   sink_.record({state_.step, epoch, "valid", state_.valid, elapsed()});
-  if (improved(state_.valid)) {
+  const bool better = improved(state_.valid);
+  // That of the weights the run ends with, where there are no test rows.
+  if (job_.data.test.rows() == 0 && (better || !job_.config.train.boolean("restore_best"))) {
+    confusion_ = confusion("valid", evaluation, job_.data.valid);
+  }
+  if (better) {
     state_.best_epoch = epoch;
     state_.stale = 0;
     state_.best_valid = state_.valid;
@@ -340,11 +364,12 @@ void Run::checkpoint(bool final_one) {
   best_changed_ = false;
   last_saved_ = state_.step;
   last_checkpoint_ = Clock::now();
+  sink_.checkpoint(state_.step);
 }
 
 Outcome Run::go() {
-  sink_.begin(
-      {options_.directory, wanted_epochs(), job_.steps_per_epoch, job_.total_steps, state_.step});
+  sink_.begin({options_.directory, wanted_epochs(), job_.steps_per_epoch, job_.total_steps,
+               state_.step, title_of(job_.config)});
   began_ = start_ = epoch_start_ = Clock::now();
   const std::int64_t patience = job_.config.train.integer("patience");
   if (patience > 0 && state_.stale >= patience)
@@ -370,6 +395,7 @@ Outcome Run::go() {
                        ? fmt::format(", saved at step {}; go on with: descent train --resume {}",
                                      state_.step, options_.directory)
                        : ""));
+    sink_.end(outcome.summary);
     return outcome;
   }
   outcome.reason = reason_.empty() ? "finished" : reason_;
@@ -410,7 +436,9 @@ void Run::finish(Outcome& outcome) {
                   outcome.reason + (restore ? "; best weights restored" : ""));
   }
   if (job_.data.test.rows() > 0) {
-    test_ = evaluate_rows(*eval_, job_.data.test, job_.data.transform, dtype_).metrics;
+    const auto evaluation = evaluate_rows(*eval_, job_.data.test, job_.data.transform, dtype_);
+    test_ = evaluation.metrics;
+    confusion_ = confusion("test", evaluation, job_.data.test);
     sink_.record({state_.step, state_.epoch, "test", test_, seconds});
   }
   outcome.summary = summary(outcome);
@@ -421,6 +449,7 @@ void Run::finish(Outcome& outcome) {
       saved.variables.push_back(v.trained ? state_.parameters[p++] : state_.buffers[b++]);
     saved.save(options_.directory);
     write_summary(outcome);
+    sink_.show("histograms", histograms(state_.parameters));
   }
   sink_.end(outcome.summary);
 }
@@ -432,6 +461,12 @@ nlohmann::json to_json(const Metrics& metrics) {
   return j;
 }
 
+nlohmann::json machine_json() {
+  nlohmann::json j = nlohmann::json::object();
+  for (const auto& [name, text] : machine()) j[name] = text;
+  return j;
+}
+
 nlohmann::json Run::summary(const Outcome& outcome) const {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -439,6 +474,7 @@ nlohmann::json Run::summary(const Outcome& outcome) const {
   std::int64_t parameters = 0;
   for (const auto& v : job_.variables) parameters += v.parameter() ? v.type.shape.size() : 0;
   nlohmann::json j = {
+      {"title", title_of(job_.config)},
       {"reason", outcome.reason},
       {"exit_code", outcome.exit_code},
       {"seed", state_.seed},
@@ -449,6 +485,11 @@ nlohmann::json Run::summary(const Outcome& outcome) const {
       {"samples_per_second", static_cast<double>(rows_done_) / std::max(1e-9, since(began_))},
       {"peak_memory_bytes", usage.ru_maxrss * 1024},
       {"versions", versions()},
+      {"machine", machine_json()},
+      {"rows",
+       {{"train", job_.data.train.rows()},
+        {"valid", job_.data.valid.rows()},
+        {"test", job_.data.test.rows()}}},
       {"shards", job_.config.train.integer("shards")},
       {"threads", pool_->threads()},
       {"train", to_json(state_.train)},
@@ -456,6 +497,7 @@ nlohmann::json Run::summary(const Outcome& outcome) const {
       {"best_valid", to_json(state_.best_valid)},
       {"best_epoch", state_.best_epoch},
       {"test", to_json(test_)}};
+  if (!confusion_.is_null()) j["confusion"] = confusion_;
   if (writes()) j["directory"] = options_.directory;
   return j;
 }

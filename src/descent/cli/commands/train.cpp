@@ -12,6 +12,7 @@
 #include "descent/cli/run_directory.h"
 #include "descent/cli/train_arguments.h"
 #include "descent/track/jsonl.h"
+#include "descent/track/report.h"
 #include "descent/track/terminal.h"
 #include "descent/train/checkpoint.h"
 #include "descent/train/config_schema.h"
@@ -72,6 +73,8 @@ int run(const TrainArguments& a) {
   track::Sinks sinks;
   sinks.add(std::make_shared<track::TerminalSink>(
       track::TerminalOptions{.results = a.json ? stderr : stdout, .quiet = a.quiet}));
+  // From the first word on: what is said of the data stands in the report too.
+  sinks.add(std::make_shared<track::ReportSink>());
   auto config = train::resolve(gather_config(a));
   const bool fresh = a.resume.empty() || !train::has_checkpoint(a.resume);
   train::Job job = train::prepare(std::move(config), sinks, fresh);
@@ -88,7 +91,8 @@ int run(const TrainArguments& a) {
                                   sinks);
   if (outcome.exit_code == 0) {
     sinks.message(track::Level::note, "saved",
-                  fmt::format("{0}   use it: descent predict {0} FILE", directory));
+                  fmt::format("{0}   look at it: {1}   use it: descent predict {0} FILE", directory,
+                              in(directory, "report.html")));
   }
   if (a.dump_plan) fmt::print(a.json ? stderr : stdout, "\n{}", outcome.plan);
   if (a.profile) {
