@@ -2,7 +2,7 @@
 //
 //   descent          arrays, values and what is computed from them: ops, grad, jvp, hvp, compile
 //   descent::nn      modules, layers, losses, initial values
-//   descent::optim   optimizers, gradient transformations, schedules
+//   descent::optim   optimizers, gradient transformations, schedules, minimisation
 //   descent::data    files to datasets, batches
 //   descent::io      tensors in files
 //   descent::train   configurations, the training loop, metrics, saved models
@@ -40,6 +40,7 @@
 #include "descent/nn/transfer.h"
 #include "descent/ops/ops.h"
 #include "descent/ops/shards.h"
+#include "descent/optim/minimize.h"
 #include "descent/optim/optimizers.h"
 #include "descent/optim/partition.h"
 #include "descent/optim/registry.h"
