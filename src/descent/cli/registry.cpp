@@ -8,6 +8,8 @@ void register_predict(Commands&);
 void register_generate(Commands&);
 void register_inspect(Commands&);
 void register_report(Commands&);
+void register_lr_find(Commands&);
+
 void register_doctor(Commands&);
 void register_docs(Commands&);
 
@@ -18,6 +20,8 @@ void register_all(Commands& commands) {
   register_generate(commands);
   register_inspect(commands);
   register_report(commands);
+  register_lr_find(commands);
+
   register_doctor(commands);
   register_docs(commands);
 }

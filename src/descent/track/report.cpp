@@ -217,6 +217,12 @@ void ReportSink::end(const json& summary) {
   if (!info_.directory.empty()) write();
 }
 
+void ReportSink::rewind(std::int64_t step) {
+  for (auto& one : curves_) one.series.rewind(static_cast<double>(step));
+  std::erase_if(curves_, [](const Curve& one) { return one.series.empty(); });
+  health_ = {};  // its file goes back too
+}
+
 // ---- the page ----
 
 void ReportSink::write() {

@@ -46,6 +46,23 @@ void Series::halve() {
   length_ *= 2;
 }
 
+void Series::rewind(double step) {
+  while (!stretches_.empty()) {
+    auto& [low, high] = stretches_.back();
+    if (low.step <= step && high.step <= step) break;
+    if (low.step > step && high.step > step) {
+      stretches_.pop_back();
+    } else {
+      (low.step > step ? low : high) = low.step > step ? high : low;
+    }
+  }
+  // The last stretch counts as full, so that the next point begins another.
+  count_ = std::ssize(stretches_) * length_;
+  if (stretches_.empty()) return;
+  const auto& [low, high] = stretches_.back();
+  last_ = low.step > high.step ? low : high;
+}
+
 void Series::append(std::vector<Point>& to, const Stretch& stretch) {
   const bool rises = stretch.low.step <= stretch.high.step;
   to.push_back(rises ? stretch.low : stretch.high);

@@ -14,6 +14,8 @@ class Series {
  public:
   explicit Series(std::size_t limit = 2000) : limit_(limit) {}
   void add(const Point& point);
+  // Drops what was added of later steps.
+  void rewind(double step);
   // First and last point are always among them.
   std::vector<Point> points() const;
   bool empty() const { return count_ == 0; }

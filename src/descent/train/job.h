@@ -1,5 +1,7 @@
 // Job: a configuration turned into the things it names: data, model, loss, optimizer.
 #pragma once
+#include <functional>
+
 #include "descent/data/pipeline.h"
 #include "descent/nn/loss.h"
 #include "descent/nn/module.h"
@@ -24,6 +26,10 @@ struct Job {
 // Loads the data, builds everything, tells `sink` what was found. Errors name the section.
 // fresh = false: a checkpoint has the weights, so that model.init_from is not read.
 Job prepare(Config config, track::Sink& sink, bool fresh = true);
+
+// Gives the job an optimizer that follows other rates: schedule_of(lr) for the optimizer's own lr,
+// and for that of each group.
+void set_schedule(Job& job, const std::function<optim::Schedule(double lr)>& schedule_of);
 
 // "mlp on titanic.csv".
 std::string title_of(const Config& config);

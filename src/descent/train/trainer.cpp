@@ -12,13 +12,13 @@
 #include "descent/base/error.h"
 #include "descent/base/file.h"
 #include "descent/base/threads.h"
-#include "descent/data/augment.h"
 #include "descent/train/checkpoint.h"
 #include "descent/train/evaluate.h"
 #include "descent/train/histogram.h"
 #include "descent/train/machine.h"
 #include "descent/train/profile.h"
 #include "descent/train/saved_model.h"
+#include "descent/train/setup.h"
 #include "descent/train/step.h"
 #include "descent/train/version.h"
 
@@ -40,10 +40,8 @@ class Run {
   Outcome go();
 
  private:
-  void initialise();
   void resume();
   void build_loader();
-  void choose_shards();
   void build_steps();
   bool train_epoch();  // false: stop
   void after_step(const TrainStep::Result& result, const data::Batch& batch);
@@ -89,46 +87,14 @@ Run::Run(Job& job, const RunOptions& options, track::Sink& sink)
   stop_signal.store(0);
   prepare_thread();
   if (job.config.train.text("precision") == "float64") dtype_ = DType::float64;
-  initialise();
+  state_ = initial_state(job_, job_.config.seed);
   if (options.resume) resume();
   build_loader();
-  choose_shards();
   build_steps();
 }
 
-void Run::initialise() {
-  state_.seed = job_.config.seed;
-  const auto key = fold_in(static_cast<std::uint64_t>(job_.config.seed), hash_text("parameters"));
-  const nn::Tree values = nn::initialize(job_.variables, key);
-  for (std::size_t i = 0; i < values.size(); ++i)
-    (job_.variables[i].trained ? state_.parameters : state_.buffers).push_back(values[i]);
-  state_.optimizer = TrainStep::initial_state(job_.optimizer, job_.variables, dtype_);
-}
-
 void Run::build_loader() {
-  const auto seed = static_cast<std::uint64_t>(state_.seed);
-  const Options& t = job_.config.train;
-  data::LoaderOptions options;
-  options.batch_size = t.text("batch_size") == "full" ? 0 : job_.batch_size;
-  options.shuffle = t.boolean("shuffle");
-  options.drop_last = t.boolean("drop_last");
-  options.prefetch = static_cast<int>(job_.config.data.integer("prefetch"));
-  options.dtype = dtype_;
-  data::Augment augment(job_.config.data.texts("augment"), job_.data.sample_shape, seed,
-                        job_.batch_size);
-  if (augment.mixes() && job_.data.classes > 0) {
-    if (job_.loss.name != "cross_entropy") {
-      throw Error(
-          ErrorKind::usage,
-          fmt::format("mixup makes probabilities of classes, which the loss \"{}\" does not "
-                      "take",
-                      job_.loss.name),
-          "option \"data.augment\"", "set loss.name = \"cross_entropy\", or leave it out");
-    }
-    options.one_hot = job_.data.classes;
-  }
-  if (!augment.empty()) options.augment = std::move(augment);
-  loader_ = std::make_unique<data::Loader>(job_.data.train, options, seed);
+  loader_ = make_loader(job_, state_.seed);
   loader_->seek({state_.epoch, state_.batch});
 }
 
@@ -144,36 +110,15 @@ void Run::resume() {
                             state_.batch));
 }
 
-// A step below some megaflops ends before a second thread would have begun.
-void Run::choose_shards() {
-  std::int64_t shards = job_.config.train.integer("shards");
-  if (shards == 0) {
-    const data::Cursor at = loader_->cursor();
-    TrainStep probe(job_.model, job_.loss, job_.optimizer, job_.variables, state_,
-                    {.dtype = dtype_});
-    const double flops = probe.flops(loader_->next());
-    loader_->seek(at);
-    shards = flops < 4e6
-                 ? 1
-                 : std::clamp<std::int64_t>(job_.batch_size / 16, 1, std::min(processors(), 16));
-    job_.config.train.set("shards", shards);
-  }
-  const int threads = options_.threads > 0 ? options_.threads : processors();
-  pool_ = std::make_shared<ThreadPool>(static_cast<int>(std::min<std::int64_t>(threads, shards)));
-  sink_.message(
-      track::Level::note, "engine",
-      fmt::format("{} shard{} on {} thread{}, batches of {}", shards, shards == 1 ? "" : "s",
-                  pool_->threads(), pool_->threads() == 1 ? "" : "s", job_.batch_size));
-}
-
 void Run::build_steps() {
-  StepOptions options;
-  options.shards = static_cast<int>(job_.config.train.integer("shards"));
-  options.pool = pool_;
-  options.dtype = dtype_;
-  options.mixed = job_.config.train.text("precision") == "bf16";
-  options.without_passes = job_.config.train.texts("without_passes");
+  choose_shards(job_, *loader_, state_);
+  StepOptions options = step_options(job_, options_.threads);
   options.profile = options_.profile;
+  pool_ = options.pool;
+  sink_.message(track::Level::note, "engine",
+                fmt::format("{} shard{} on {} thread{}, batches of {}", options.shards,
+                            options.shards == 1 ? "" : "s", pool_->threads(),
+                            pool_->threads() == 1 ? "" : "s", job_.batch_size));
   step_ = std::make_unique<TrainStep>(job_.model, job_.loss, job_.optimizer, job_.variables, state_,
                                       options);
   eval_ = std::make_unique<EvalStep>(job_.model, job_.loss, job_.variables, state_.parameters,

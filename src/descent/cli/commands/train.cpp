@@ -52,18 +52,6 @@ void check_directories(const TrainArguments& a) {
               "a resumed run goes on in its own directory: leave --out away");
 }
 
-// Writes config.toml when the run begins: by then nothing is left open (shards).
-class ConfigWriter final : public track::Sink {
- public:
-  ConfigWriter(std::string directory, const train::Config& config)
-      : directory_(std::move(directory)), config_(config) {}
-  void begin(const track::RunInfo&) override { write_config(directory_, config_); }
-
- private:
-  std::string directory_;
-  const train::Config& config_;
-};
-
 int run(const TrainArguments& a) {
   if (a.print_config) {
     print_config(a);
@@ -79,7 +67,7 @@ int run(const TrainArguments& a) {
   const bool fresh = a.resume.empty() || !train::has_checkpoint(a.resume);
   train::Job job = train::prepare(std::move(config), sinks, fresh);
   const auto directory = directory_for(a, job.config);
-  sinks.add(std::make_shared<ConfigWriter>(directory, job.config));
+  sinks.add(config_writer(directory, job.config));
   sinks.add(std::make_shared<track::JsonlSink>(in(directory, "metrics.jsonl")));
   const Interrupts interrupts;
   const auto outcome = train::run(job,
@@ -104,22 +92,7 @@ int run(const TrainArguments& a) {
 }
 
 void describe(CLI::App& command, TrainArguments& a) {
-  command.add_option("CONFIG", a.config, "TOML file; without one, name the data with --data");
-  command.add_option("--data", a.data, "File or folder to train on, or synthetic:spirals")
-      ->type_name("FILE");
-  command.add_option("--target", a.target, "Column to predict")->type_name("COLUMN");
-  add_repeated(command, "--drop", a.drop, "Column to leave out; may be repeated")
-      ->type_name("COLUMN");
-  command.add_option("--model", a.model, "mlp, linear, cnn, ... (model.name)")->type_name("NAME");
-  command.add_option("--optimizer", a.optimizer, "adam, sgd, ... (optimizer.name)")
-      ->type_name("NAME");
-  command.add_option("--lr", a.lr, "Learning rate (optimizer.lr)")->type_name("X");
-  command.add_option("--epochs", a.epochs, "Passes over the data (train.epochs)")->type_name("N");
-  command.add_option("--batch-size", a.batch_size, "Rows a step (train.batch_size)")
-      ->type_name("N");
-  command.add_option("--seed", a.seed, "Where random numbers come from (seed)")->type_name("N");
-  add_repeated(command, "--set", a.set, "Any key of the configuration; may be repeated")
-      ->type_name("KEY=VALUE");
+  add_configuration(command, a);
   command.add_option("--out", a.out, "Run directory [runs/<name>-<n>]")->type_name("DIR");
   command.add_flag("--overwrite", a.overwrite, "Replace the run that --out holds");
   command.add_option("--resume", a.resume, "Go on with the run in this directory")

@@ -87,20 +87,25 @@
   // ---- what the watchdog found ----
 
   const findings = () => {
-    const warnings = run.messages.filter((m) => m.warning);
+    // The terminal was told of findings, too.
+    const warnings = run.messages.filter((m) => m.warning && !(m.label === "health" && run.findings.length));
     if (!run.findings.length && !warnings.length) return;
-    const known = ["kind", "step", "epoch", "layer", "message", "text", "what", "evidence", "remedy", "severity", "cause", "name"];
+    const known = ["kind", "step", "epoch", "layer", "message", "text", "what", "evidence", "remedy", "severity", "cause", "name", "rule", "since"];
+    const told = (value) => (Array.isArray(value) ? value.map(told).join(", ")
+      : value && typeof value === "object" ? Object.entries(value).map(([k, v]) => `${words(k)} ${told(v)}`).join(", ")
+      : typeof value === "number" ? number(value) : String(value));
     const list = run.findings.map((f) => {
       const where = [f.layer !== undefined && f.layer !== null ? `layer ${f.layer}` : "",
-        f.step !== undefined ? `step ${number(f.step)}` : ""].filter((x) => x).join(", ");
-      const what = f.message || f.text || f.what || words(String(f.cause || f.name || "finding"));
+        f.since < f.step ? `steps ${number(f.since)} to ${number(f.step)}` : f.step !== undefined ? `step ${number(f.step)}` : "",
+        f.severity === "ended" ? "over" : ""].filter((x) => x).join(", ");
+      const what = f.message || f.text || f.what || words(String(f.rule || f.cause || f.name || "finding"));
+      const kind = f.severity === "ended" || f.severity === "note" ? " over" : ["error", "bad", "fatal"].includes(f.severity) ? " bad" : "";
       const rest = Object.entries(f).filter(([key]) => !known.includes(key))
-        .map(([key, value]) => `${words(key)}: ${typeof value === "object" ? JSON.stringify(value) : value}`);
-      return make("div", {class: "finding" + (["error", "bad", "fatal"].includes(f.severity) ? " bad" : "")},
+        .map(([key, value]) => `${words(key)}: ${told(value)}`);
+      return make("div", {class: "finding" + kind},
         make("p", {}, make("b", {}, typeof what === "string" ? what : JSON.stringify(what)),
           where ? make("span", {class: "dim"}, ` (${where})`) : null),
-        typeof f.evidence === "string" ? make("p", {class: "small"}, f.evidence)
-          : f.evidence ? make("p", {class: "small"}, JSON.stringify(f.evidence)) : null,
+        some(f.evidence) ? make("p", {class: "small dim"}, told(f.evidence)) : null,
         f.remedy ? make("p", {class: "small"}, `Remedy: ${f.remedy}`) : null,
         rest.length ? make("p", {class: "small dim"}, rest.join(" · ")) : null);
     });
@@ -134,7 +139,13 @@
     return {low, high, positive, found: high >= low};
   };
 
-  const labels = (u, splits) => splits.map((v) => v === null ? "" : number(v));
+  // 250000 -> "250k": few characters beside an axis.
+  const short = (v) => {
+    const size = Math.abs(v);
+    if (size >= 1e3 && size < 1e9) return size >= 1e6 ? `${Number((v / 1e6).toPrecision(4))}M` : `${Number((v / 1e3).toPrecision(4))}k`;
+    return number(v);
+  };
+  const labels = (u, splits) => splits.map((v) => v === null ? "" : short(v));
   const options = (lines, width, log) => {
     const colours = strokes();
     const line = (one, i) => ({
@@ -226,8 +237,15 @@
 
   const layers = () => {
     const cards = [];
-    for (const [name, all] of Object.entries(run.health.measures)) {
-      cards.push(chart(words(name), all.map((one, i) => ({label: run.health.layers[i] || String(i), ...one}))));
+    const titles = {grad_norm: "gradient norm", update_ratio: "update norm to weight norm", weight_norm: "weight norm",
+      update_norm: "update norm", mean: "mean of the activations", std: "deviation of the activations",
+      dead: "share of dead units", saturated: "share of saturated activations"};
+    const names = Object.keys(run.health.measures);
+    const place = (name) => (Object.keys(titles).includes(name) ? Object.keys(titles).indexOf(name) : 99);
+    names.sort((a, b) => place(a) - place(b));
+    for (const name of names) {
+      const all = run.health.measures[name];
+      cards.push(chart(titles[name] || words(name), all.map((one, i) => ({label: run.health.layers[i] || String(i), ...one}))));
     }
     const shown = cards.filter((card) => card);
     if (shown.length) section("Layers", make("div", {class: "grid"}, shown));
