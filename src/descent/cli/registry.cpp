@@ -9,7 +9,7 @@ void register_generate(Commands&);
 void register_inspect(Commands&);
 void register_report(Commands&);
 void register_lr_find(Commands&);
-
+void register_compare(Commands&);
 void register_doctor(Commands&);
 void register_docs(Commands&);
 
@@ -21,7 +21,7 @@ void register_all(Commands& commands) {
   register_inspect(commands);
   register_report(commands);
   register_lr_find(commands);
-
+  register_compare(commands);
   register_doctor(commands);
   register_docs(commands);
 }

@@ -56,6 +56,8 @@ void Series::rewind(double step) {
       (low.step > step ? low : high) = low.step > step ? high : low;
     }
   }
+  if (stretches_.empty() && count_ > 0 && first_.step <= step)
+    stretches_.push_back({first_, first_});
   // The last stretch counts as full, so that the next point begins another.
   count_ = std::ssize(stretches_) * length_;
   if (stretches_.empty()) return;

@@ -203,7 +203,7 @@
     return found ? [{label, ...found, ...look}] : [];
   };
   const curves = () => {
-    const cards = [chart("loss", [...lineOf("step", "loss", "step", {faint: true}), ...lineOf("train", "loss", "train"),
+    const cards = [chart("loss", [...lineOf("step", "loss", "each step", {faint: true}), ...lineOf("train", "loss", "train"),
       ...lineOf("valid", "loss", "valid")])];
     const names = [];
     for (const c of run.curves) {
@@ -211,7 +211,7 @@
       if (!other && c.split !== "test" && !names.includes(c.name)) names.push(c.name);
     }
     for (const name of names) {
-      cards.push(chart(words(name), [...lineOf("step", name, "step", {faint: true}), ...lineOf("train", name, "train"), ...lineOf("valid", name, "valid")]));
+      cards.push(chart(words(name), [...lineOf("step", name, "each step", {faint: true}), ...lineOf("train", name, "train"), ...lineOf("valid", name, "valid")]));
     }
     const either = (name, title) => {
       const steps = lineOf("step", name, title);
@@ -283,11 +283,11 @@
     };
     const up = n > 5 || c.classes.some((name) => name.length > 9);
     const head = make("tr", {}, make("th", {class: "side"}, ""),
-      c.classes.map((name) => make("th", {class: up ? "up" : "", title: name}, name)), make("th", {class: up ? "up" : ""}, "recall"));
+      c.classes.map((name) => make("th", {class: up ? "up" : "", title: name}, name)), tiny ? null : make("th", {class: up ? "up" : ""}, "recall"));
     const rows = c.counts.map((_, i) => make("tr", {}, make("th", {class: "side", title: c.classes[i]}, c.classes[i]),
-      c.counts.map((__, k) => cell(i, k)), make("th", {}, tiny ? "" : share(c.counts[i][i], sums[i]))));
-    const foot = make("tr", {}, make("th", {class: "side"}, "precision"),
-      c.counts.map((_, k) => make("th", {}, tiny ? "" : share(c.counts[k][k], predicted[k]))), make("th", {}, ""));
+      c.counts.map((__, k) => cell(i, k)), tiny ? null : make("th", {}, share(c.counts[i][i], sums[i]))));
+    const foot = tiny ? null : make("tr", {}, make("th", {class: "side"}, "precision"),
+      c.counts.map((_, k) => make("th", {}, share(c.counts[k][k], predicted[k]))), make("th", {}, ""));
     const pairs = [];
     for (let i = 0; i < n; ++i) for (let k = 0; k < n; ++k) if (i !== k && c.counts[i][k] > 0) pairs.push([c.counts[i][k], i, k]);
     pairs.sort((a, b) => b[0] - a[0]);
