@@ -114,6 +114,11 @@ Trial train_one(const train::Config& given, const std::string& directory, int th
     trial.exit_code = static_cast<int>(error.kind());
   }
   curve->finish(trial);
+  // One that ended inside an epoch has done more than it told.
+  const auto summary =
+      nlohmann::json::parse(read_file(in(directory, "summary.json")), nullptr, false);
+  trial.steps = summary.value("steps", trial.steps);
+  trial.seconds = summary.value("seconds", trial.seconds);
   if (curve->validated()) comparison.curve = "validation loss";
   return trial;
 }
@@ -134,8 +139,9 @@ std::vector<std::vector<train::Config>> configurations(Grid& grid, int seeds) {
 
 void tell(const Contender& contender) {
   const auto& t = contender.trials.back();
-  fmt::print(stderr, "{:<20}  seed {:<4} best {:<10.4g} {:.1f} s  {}\n", contender.label, t.seed,
-             t.best, t.seconds, t.reason);
+  const auto best = std::isfinite(t.best) ? fmt::format("{:.4g}", t.best) : "-";
+  fmt::print(stderr, "{:<20}  seed {:<4} best {:<10} {:.3g} s  {}\n", contender.label, t.seed, best,
+             t.seconds, t.reason);
 }
 
 void check_unused(const std::string& directory) {
