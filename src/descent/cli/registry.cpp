@@ -10,6 +10,9 @@ void register_minimize(Commands&);
 void register_fit(Commands&);
 void register_inspect(Commands&);
 void register_replay(Commands&);
+void register_report(Commands&);
+void register_lr_find(Commands&);
+void register_compare(Commands&);
 void register_doctor(Commands&);
 void register_docs(Commands&);
 
@@ -22,6 +25,9 @@ void register_all(Commands& commands) {
   register_fit(commands);
   register_inspect(commands);
   register_replay(commands);
+  register_report(commands);
+  register_lr_find(commands);
+  register_compare(commands);
   register_doctor(commands);
   register_docs(commands);
 }

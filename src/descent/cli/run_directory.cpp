@@ -40,7 +40,26 @@ bool holds(const std::string& directory, const char* file) {
   return !fs::is_empty(path, error);
 }
 
+class ConfigWriter final : public track::Sink {
+ public:
+  ConfigWriter(std::string directory, const train::Config& config)
+      : directory_(std::move(directory)), config_(config) {}
+  void begin(const track::RunInfo& info) override {
+    (void)info;
+    write_config(directory_, config_);
+  }
+
+ private:
+  std::string directory_;
+  const train::Config& config_;
+};
+
 }  // namespace
+
+std::shared_ptr<track::Sink> config_writer(const std::string& directory,
+                                           const train::Config& config) {
+  return std::make_shared<ConfigWriter>(directory, config);
+}
 
 std::string in(const std::string& directory, const std::string& file) {
   return (fs::path(directory) / file).string();

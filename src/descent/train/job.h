@@ -1,5 +1,6 @@
 // Job: a configuration turned into the things it names: data, model, loss, optimizer.
 #pragma once
+#include <functional>
 #include <memory>
 
 #include "descent/data/pipeline.h"
@@ -34,6 +35,12 @@ Job prepare(Config config, track::Sink& sink, bool fresh = true);
 Job prepare_replay(Config config, data::Transform transform, std::int64_t steps_per_epoch,
                    std::int64_t total_steps);
 
+// Gives the job an optimizer that follows other rates: schedule_of(lr) for the optimizer's own lr,
+// and for that of each group.
+void set_schedule(Job& job, const std::function<optim::Schedule(double lr)>& schedule_of);
+
+// "mlp on titanic.csv".
+std::string title_of(const Config& config);
 // The model a configuration describes, for rows and outputs as the transform makes them.
 nn::Layer build_model(const Config& config, const data::Transform& transform);
 // A batch of one row, as models are described with: [1, sample...], tokens in int64.

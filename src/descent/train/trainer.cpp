@@ -12,14 +12,16 @@
 #include "descent/base/error.h"
 #include "descent/base/file.h"
 #include "descent/base/threads.h"
-#include "descent/data/augment.h"
 #include "descent/train/averaged.h"
 #include "descent/train/checkpoint.h"
 #include "descent/train/divergence.h"
 #include "descent/train/evaluate.h"
 #include "descent/train/health.h"
+#include "descent/train/histogram.h"
+#include "descent/train/machine.h"
 #include "descent/train/profile.h"
 #include "descent/train/saved_model.h"
+#include "descent/train/setup.h"
 #include "descent/train/step.h"
 #include "descent/train/version.h"
 
@@ -27,6 +29,7 @@ namespace descent::train {
 namespace {
 
 std::atomic<int> stop_signal{0};
+constexpr std::size_t kConfusionClasses = 100;
 
 using Clock = std::chrono::steady_clock;
 double since(Clock::time_point start) {
@@ -40,10 +43,8 @@ class Run {
   Outcome go();
 
  private:
-  void initialise();
   void resume();
   void build_loader();
-  void choose_shards();
   void build_steps();
   void tell_trade();
   bool train_epoch();  // false: stop
@@ -56,6 +57,8 @@ class Run {
   bool may_roll_back() const { return job_.config.train.text("on_divergence") == "rollback"; }
   void end_epoch();
   bool improved(const Metrics& valid);
+  nlohmann::json confusion(const char* split, const Evaluation& evaluation,
+                           const data::Dataset& rows) const;
   void validate(std::int64_t epoch);
   void checkpoint(bool final_one = false);
   bool should_stop(const TrainStep::Result& result);
@@ -81,6 +84,7 @@ class Run {
   std::unique_ptr<EvalStep> eval_;
   Watch watch_;
   Metrics test_;
+  nlohmann::json confusion_;
   Clock::time_point began_ = Clock::now(), start_ = Clock::now(), epoch_start_ = Clock::now(),
                     last_progress_ = Clock::now();
   Clock::time_point last_checkpoint_ = Clock::now();
@@ -94,47 +98,15 @@ Run::Run(Job& job, const RunOptions& options, track::Sink& sink)
   stop_signal.store(0);
   prepare_thread();
   if (job.config.train.text("precision") == "float64") dtype_ = DType::float64;
-  initialise();
+  state_ = initial_state(job_, job_.config.seed);
   if (options.resume) resume();
   *job_.rate_factor = state_.rate_factor;
   build_loader();
-  choose_shards();
   build_steps();
 }
 
-void Run::initialise() {
-  state_.seed = job_.config.seed;
-  const auto key = fold_in(static_cast<std::uint64_t>(job_.config.seed), hash_text("parameters"));
-  const nn::Tree values = nn::initialize(job_.variables, key);
-  for (std::size_t i = 0; i < values.size(); ++i)
-    (job_.variables[i].trained ? state_.parameters : state_.buffers).push_back(values[i]);
-  state_.optimizer = TrainStep::initial_state(job_.optimizer, job_.variables, dtype_);
-}
-
 void Run::build_loader() {
-  const auto seed = static_cast<std::uint64_t>(state_.seed);
-  const Options& t = job_.config.train;
-  data::LoaderOptions options;
-  options.batch_size = t.text("batch_size") == "full" ? 0 : job_.batch_size;
-  options.shuffle = t.boolean("shuffle");
-  options.drop_last = t.boolean("drop_last");
-  options.prefetch = static_cast<int>(job_.config.data.integer("prefetch"));
-  options.dtype = dtype_;
-  data::Augment augment(job_.config.data.texts("augment"), job_.data.sample_shape, seed,
-                        job_.batch_size);
-  if (augment.mixes() && job_.data.classes > 0) {
-    if (job_.loss.name != "cross_entropy") {
-      throw Error(
-          ErrorKind::usage,
-          fmt::format("mixup makes probabilities of classes, which the loss \"{}\" does not "
-                      "take",
-                      job_.loss.name),
-          "option \"data.augment\"", "set loss.name = \"cross_entropy\", or leave it out");
-    }
-    options.one_hot = job_.data.classes;
-  }
-  if (!augment.empty()) options.augment = std::move(augment);
-  loader_ = std::make_unique<data::Loader>(job_.data.train, options, seed);
+  loader_ = make_loader(job_, state_.seed);
   loader_->seek({state_.epoch, state_.batch});
 }
 
@@ -151,37 +123,15 @@ void Run::resume() {
                             state_.batch));
 }
 
-// A step below some megaflops ends before a second thread would have begun.
-void Run::choose_shards() {
-  std::int64_t shards = job_.config.train.integer("shards");
-  if (shards == 0) {
-    const data::Cursor at = loader_->cursor();
-    TrainStep probe(job_.model, job_.loss, job_.optimizer, job_.variables, state_,
-                    {.dtype = dtype_});
-    const double flops = probe.flops(loader_->next());
-    loader_->seek(at);
-    shards = flops < 4e6
-                 ? 1
-                 : std::clamp<std::int64_t>(job_.batch_size / 16, 1, std::min(processors(), 16));
-    job_.config.train.set("shards", shards);
-  }
-  const int threads = options_.threads > 0 ? options_.threads : processors();
-  pool_ = std::make_shared<ThreadPool>(static_cast<int>(std::min<std::int64_t>(threads, shards)));
-  sink_.message(
-      track::Level::note, "engine",
-      fmt::format("{} shard{} on {} thread{}, batches of {}", shards, shards == 1 ? "" : "s",
-                  pool_->threads(), pool_->threads() == 1 ? "" : "s", job_.batch_size));
-}
-
 void Run::build_steps() {
-  StepOptions options;
-  options.shards = static_cast<int>(job_.config.train.integer("shards"));
-  options.pool = pool_;
-  options.dtype = dtype_;
-  options.mixed = job_.config.train.text("precision") == "bf16";
-  options.without_passes = job_.config.train.texts("without_passes");
+  choose_shards(job_, *loader_, state_);
+  StepOptions options = step_options(job_, options_.threads);
   options.profile = options_.profile;
-  options.rematerialise = job_.config.train.boolean("rematerialise");
+  pool_ = options.pool;
+  sink_.message(track::Level::note, "engine",
+                fmt::format("{} shard{} on {} thread{}, batches of {}", options.shards,
+                            options.shards == 1 ? "" : "s", pool_->threads(),
+                            pool_->threads() == 1 ? "" : "s", job_.batch_size));
   step_ = std::make_unique<TrainStep>(job_.model, job_.loss, job_.optimizer, job_.variables, state_,
                                       options);
   weights_ = std::make_unique<AveragedWeights>(job_.optimizer, job_.variables, state_);
@@ -236,6 +186,7 @@ void Run::diverged(const data::Batch& batch, const TrainStep::Result& result) {
   Outcome outcome{"diverged: " + text, static_cast<int>(ErrorKind::diverged), {}};
   outcome.summary = summary(outcome);
   write_summary(outcome);
+  sink_.end(outcome.summary);
   throw error;
 }
 
@@ -365,11 +316,28 @@ bool Run::improved(const Metrics& valid) {
   return better;
 }
 
+// {"split": "test", "classes": [names], "counts": [[...]]}; null where there are no classes, or
+// more than one can look at.
+nlohmann::json Run::confusion(const char* split, const Evaluation& evaluation,
+                              const data::Dataset& rows) const {
+  const auto& names = job_.data.transform.class_names();
+  if (job_.data.task != data::Task::classification || names.size() > kConfusionClasses) return {};
+  return {{"split", split},
+          {"classes", names},
+          {"counts", confusion_matrix(evaluation.outputs, rows.targets, rows.weights)}};
+}
+
 void Run::validate(std::int64_t epoch) {
   weights_->refresh();
-  state_.valid = evaluate_rows(*eval_, job_.data.valid, job_.data.transform, dtype_).metrics;
+  const auto evaluation = evaluate_rows(*eval_, job_.data.valid, job_.data.transform, dtype_);
+  state_.valid = evaluation.metrics;
   sink_.record({state_.step, epoch, "valid", state_.valid, elapsed()});
-  if (improved(state_.valid)) {
+  const bool better = improved(state_.valid);
+  // That of the weights the run ends with, where there are no test rows.
+  if (job_.data.test.rows() == 0 && (better || !job_.config.train.boolean("restore_best"))) {
+    confusion_ = confusion("valid", evaluation, job_.data.valid);
+  }
+  if (better) {
     state_.best_epoch = epoch;
     state_.stale = 0;
     state_.best_valid = state_.valid;
@@ -416,11 +384,12 @@ void Run::checkpoint(bool final_one) {
   best_changed_ = false;
   last_saved_ = state_.step;
   last_checkpoint_ = Clock::now();
+  sink_.checkpoint(state_.step);
 }
 
 Outcome Run::go() {
-  sink_.begin(
-      {options_.directory, wanted_epochs(), job_.steps_per_epoch, job_.total_steps, state_.step});
+  sink_.begin({options_.directory, wanted_epochs(), job_.steps_per_epoch, job_.total_steps,
+               state_.step, title_of(job_.config)});
   watch_.begin(state_.step);
   if (state_.good == nullptr) keep_good();
   began_ = start_ = epoch_start_ = Clock::now();
@@ -448,6 +417,7 @@ Outcome Run::go() {
                        ? fmt::format(", saved at step {}; go on with: descent train --resume {}",
                                      state_.step, options_.directory)
                        : ""));
+    sink_.end(outcome.summary);
     return outcome;
   }
   outcome.reason = reason_.empty() ? "finished" : reason_;
@@ -489,7 +459,9 @@ void Run::finish(Outcome& outcome) {
                   outcome.reason + (restore ? "; best weights restored" : ""));
   }
   if (job_.data.test.rows() > 0) {
-    test_ = evaluate_rows(*eval_, job_.data.test, job_.data.transform, dtype_).metrics;
+    const auto evaluation = evaluate_rows(*eval_, job_.data.test, job_.data.transform, dtype_);
+    test_ = evaluation.metrics;
+    confusion_ = confusion("test", evaluation, job_.data.test);
     sink_.record({state_.step, state_.epoch, "test", test_, seconds});
   }
   outcome.summary = summary(outcome);
@@ -500,6 +472,7 @@ void Run::finish(Outcome& outcome) {
       saved.variables.push_back(v.trained ? weights_->tree()[p++] : state_.buffers[b++]);
     saved.save(options_.directory);
     write_summary(outcome);
+    sink_.show("histograms", histograms(weights_->tree()));
   }
   sink_.end(outcome.summary);
 }
@@ -511,6 +484,12 @@ nlohmann::json to_json(const Metrics& metrics) {
   return j;
 }
 
+nlohmann::json machine_json() {
+  nlohmann::json j = nlohmann::json::object();
+  for (const auto& [name, text] : machine()) j[name] = text;
+  return j;
+}
+
 nlohmann::json Run::summary(const Outcome& outcome) const {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -518,6 +497,7 @@ nlohmann::json Run::summary(const Outcome& outcome) const {
   std::int64_t parameters = 0;
   for (const auto& v : job_.variables) parameters += v.parameter() ? v.type.shape.size() : 0;
   nlohmann::json j = {
+      {"title", title_of(job_.config)},
       {"reason", outcome.reason},
       {"exit_code", outcome.exit_code},
       {"seed", state_.seed},
@@ -528,6 +508,11 @@ nlohmann::json Run::summary(const Outcome& outcome) const {
       {"samples_per_second", static_cast<double>(rows_done_) / std::max(1e-9, since(began_))},
       {"peak_memory_bytes", usage.ru_maxrss * 1024},
       {"versions", versions()},
+      {"machine", machine_json()},
+      {"rows",
+       {{"train", job_.data.train.rows()},
+        {"valid", job_.data.valid.rows()},
+        {"test", job_.data.test.rows()}}},
       {"shards", job_.config.train.integer("shards")},
       {"threads", pool_->threads()},
       {"train", to_json(state_.train)},
@@ -535,6 +520,7 @@ nlohmann::json Run::summary(const Outcome& outcome) const {
       {"best_valid", to_json(state_.best_valid)},
       {"best_epoch", state_.best_epoch},
       {"test", to_json(test_)}};
+  if (!confusion_.is_null()) j["confusion"] = confusion_;
   if (writes()) j["directory"] = options_.directory;
   return j;
 }
