@@ -240,9 +240,9 @@ optim::Objective Problem::objective() const {
 }
 
 Problem read_problem(const ProblemText& text) {
-  const auto* known = find_test_function(text.function);
-  const auto formula = known == nullptr ? text.function : std::string(known->formula);
-  const bool word = known == nullptr && text.start.empty() && !text.function.empty() &&
+  const auto known = find_test_function(text.function);
+  const auto formula = known ? formula_of(*known, text.size) : text.function;
+  const bool word = !known && text.start.empty() && !text.function.empty() &&
                     text.function.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_ ") ==
                         std::string::npos;
   if (word) {
@@ -253,11 +253,11 @@ Problem read_problem(const ProblemText& text) {
           near.empty() ? "descent minimize --list shows them; a formula needs --start"
                        : fmt::format("did you mean \"{}\"?", near));
   }
-  if (known == nullptr && text.size != 0) usage("only test functions have a size", "--size");
+  if (!known && text.size != 0) usage("only test functions have a size", "--size");
   Problem problem = {.title = text.function, .formula = optim::Expression::parse(formula)};
   bind_data(problem, text.data);
   auto start = text.start;
-  if (known != nullptr) {
+  if (known) {
     const auto usual = start_of(*known, text.size);
     if (start.empty()) start = {usual};
     // A vector's elements may be given plainly: --start -1.2,1.

@@ -45,8 +45,8 @@ class Evaluator {
     Plan plan;
     std::vector<double*> in, out;
   };
-  Compiled& ready(Compiled& c, const Fn& f, int inputs) const;
-  void run(Compiled& c, const Vector& x);
+  void prepare(Compiled& c, const Fn& f, int inputs) const;
+  static void run(Compiled& c, const Vector& x);
 
   Objective objective_;
   ScalarFn f_;

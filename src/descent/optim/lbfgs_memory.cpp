@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "descent/kernels/blas1.h"
+
 namespace descent::optim {
 
 LbfgsMemory::LbfgsMemory(Eigen::Index size, std::int64_t history)
@@ -19,17 +21,25 @@ void LbfgsMemory::add(const Vector& s, const Vector& y) {
   count_ = std::min(count_ + 1, rho_.size());
 }
 
+// Each pass subtracts a pair's vector and takes the next product: the loops are bound by memory.
 void LbfgsMemory::direction(const Vector& g, Vector& d) {
   d = -g;
+  if (count_ == 0) return;
+  const auto n = d.size();
+  double product = kernels::dot(d.data(), s_.col(at(1)).data(), n);
   for (Eigen::Index i = 1; i <= count_; ++i) {
     const auto k = at(i);
-    alpha_[k] = rho_[k] * s_.col(k).dot(d);
-    d -= alpha_[k] * y_.col(k);
+    alpha_[k] = rho_[k] * product;
+    const double* next = i < count_ ? s_.col(at(i + 1)).data() : y_.col(k).data();
+    product = kernels::add_scaled_dot(-alpha_[k], y_.col(k).data(), d.data(), next, n);
   }
-  if (count_ > 0) d *= gamma_;
+  d *= gamma_;
+  product *= gamma_;
   for (Eigen::Index i = count_; i >= 1; --i) {
     const auto k = at(i);
-    d += (alpha_[k] - rho_[k] * y_.col(k).dot(d)) * s_.col(k);
+    const double factor = alpha_[k] - rho_[k] * product;
+    const double* next = i > 1 ? y_.col(at(i - 1)).data() : s_.col(k).data();
+    product = kernels::add_scaled_dot(factor, s_.col(k).data(), d.data(), next, n);
   }
 }
 

@@ -18,6 +18,7 @@
 #include "descent/cli/registry.h"
 #include "descent/cli/test_functions.h"
 #include "descent/cli/text.h"
+#include "descent/optim/evaluator.h"
 
 namespace descent::cli {
 namespace {
@@ -336,12 +337,12 @@ int list(bool json) {
   Rows functions = {{"function", "variables", "what"}}, methods = {{"method", "what"}};
   ordered_json out = {{"functions", ordered_json::array()}, {"methods", ordered_json::array()}};
   for (const auto& f : test_functions()) {
-    const auto formula = optim::Expression::parse(std::string(f.formula));
+    const auto formula = optim::Expression::parse(formula_of(f, 0));
     const auto count = f.size > 0 ? f.size : static_cast<int>(formula.names().size());
     functions.push_back({std::string(f.name), std::to_string(count), std::string(f.help)});
     out["functions"].push_back({{"name", f.name},
                                 {"variables", count},
-                                {"formula", f.formula},
+                                {"formula", formula.text()},
                                 {"start", start_of(f, 0)},
                                 {"help", f.help}});
   }
@@ -386,6 +387,10 @@ int run(const Arguments& a) {
   if (!a.animate.empty() && problem.size() > 2)
     animate_minimization(problem, {}, {});  // says why not
   const auto objective = optim::compiled(problem.objective());
+  // The first method is not charged with compiling what all of them use.
+  optim::Vector gradient(static_cast<Eigen::Index>(problem.size()));
+  objective.evaluator->value_and_gradient(
+      Eigen::Map<const optim::Vector>(problem.start.data(), gradient.size()), gradient);
   std::vector<Trace> traces;
   for (const auto& method : methods)
     traces.push_back(run_method(method, options.of(method), problem, objective, a));

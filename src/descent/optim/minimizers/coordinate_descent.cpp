@@ -40,13 +40,15 @@ class Round {
     auto here = run_.f.along(x_, e_);
     for (int k = 0; k < 20; ++k) {
       const double from = x_[i], value = total(here, i);
+      // Near the minimum values differ by rounding only; Newton's step is then right without them.
+      const double noise = 8 * std::numeric_limits<double>::epsilon() * std::abs(value);
       double to = towards(i, here);
       bool moved = false;
       for (int halvings = 0; halvings < 50 && to != from; ++halvings) {
         x_[i] = to;
         const auto there = run_.f.along(x_, e_);
         if (std::isfinite(there.slope) && std::isfinite(there.curvature) &&
-            total(there, i) <= value) {
+            total(there, i) <= value + noise) {
           here = there;
           moved = true;
           break;

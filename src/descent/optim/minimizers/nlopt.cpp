@@ -38,6 +38,7 @@ struct Session {
 
 double evaluate(unsigned n, const double* x, double* /*gradient*/, void* data) {
   auto& session = *static_cast<Session*>(data);
+  if (!session.run.goes_on()) return 1e300;  // some ask once more after being told to stop
   try {
     const Vector at = Vector::Map(x, n);
     const double v = session.run.f.value(at);
@@ -72,8 +73,9 @@ void run_nlopt(Run& run, const char* name) {
   const auto result = nlopt_optimize(opt.get(), x.data(), &value);
   if (session.failure) std::rethrow_exception(session.failure);
   if (result == NLOPT_FORCED_STOP) return;  // the run had ended
-  run.stuck(result == NLOPT_XTOL_REACHED ? "steps shorter than 1e-10 of x" : "no further decrease",
-            result == NLOPT_XTOL_REACHED);
+  const bool shrunk = result == NLOPT_XTOL_REACHED;
+  run.stuck(shrunk ? "steps shorter than 1e-10 of x" : "no further decrease",
+            result > 0 || result == NLOPT_ROUNDOFF_LIMITED);
 }
 
 #else
