@@ -10,6 +10,7 @@
 #include "descent/ops/ops.h"
 #include "descent/optim/fit_statistics.h"
 #include "descent/optim/minimize.h"
+#include "descent/optim/test_functions.h"
 
 namespace descent::optim::test {
 namespace {
@@ -156,6 +157,40 @@ TEST_P(EveryMethod, StopsAtATolerance) {
   const auto step =
       minimize(rosenbrock(), {-1.2, 1}, minimizer(GetParam(), options), {.tolerance = 0});
   EXPECT_THAT(step.reason, testing::StartsWith("relative step"));
+}
+
+TEST_P(EveryMethod, GivesTheSameBitsAgain) {
+  const auto run = [&] { return minimize(rosenbrock(), {-1.2, 1}, minimizer(GetParam())); };
+  const auto a = run(), b = run();
+  EXPECT_EQ(a.x, b.x);
+  EXPECT_EQ(a.evaluations, b.evaluations);
+}
+
+TEST_P(EveryMethod, RefusesAStartThatIsNotFinite) {
+  const auto o = objective(2, [](ValueSpan in) { return Values{log(in[0])}; });
+  EXPECT_THROW(minimize(o, {1, -1}, minimizer(GetParam())), Error);
+}
+
+// The 35 problems of More, Garbow & Hillstrom: to the published least sum of squares, or another
+// one that is known to stop descents.
+class MghSquares : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(, MghSquares, testing::Range(1, 36),
+                         [](const auto& test) { return mgh_problem(test.param).name; });
+
+TEST_P(MghSquares, AreMinimised) {
+  const auto t = mgh_problem(GetParam());
+  const auto found =
+      minimize(t.objective, t.start, minimizer("levenberg_marquardt"), {.tolerance = 0});
+  EXPECT_TRUE(found.converged) << found.reason;
+  double wanted = t.minimum;
+  for (const double other : t.others) {
+    if (std::abs(found.value - other) < std::abs(found.value - wanted)) wanted = other;
+  }
+  // The published values have six digits.
+  EXPECT_NEAR(found.value, wanted, 1e-5 * std::abs(wanted) + 1e-12)
+      << found.iterations << " iterations, " << found.reason;
+  RecordProperty("iterations", static_cast<int>(found.iterations));
+  RecordProperty("reason", found.reason);
 }
 
 // A straight line through x = 1, 2, 3, 4 has closed forms for everything.

@@ -51,7 +51,8 @@ Value flat_residuals(const Fn& residuals, ValueSpan in) {
 LeastSquares::LeastSquares(const Objective& objective) : size_(objective.size) {
   if (!objective.residuals) {
     throw Error(ErrorKind::usage, "the method needs residuals, not only their sum of squares",
-                "least squares", "set Objective::residuals, or use lbfgs");
+                "least squares",
+                "use lbfgs; descent fit, or Objective::residuals, gives residuals");
   }
   residuals_ = [residuals = objective.residuals](ValueSpan in) {
     return Values{flat_residuals(residuals, in)};
@@ -133,10 +134,11 @@ Vector shortest_solution(const Matrix& j, const Vector& r) {
   return Eigen::CompleteOrthogonalDecomposition<Matrix>(j).solve(-r);
 }
 
-void finish_by_shrinking_steps(Run& run, LeastSquares& f, const std::string& reason) {
+void finish_by_shrinking_steps(Run& run, LeastSquares& f, double sum_at_start) {
   // More than the rounding of a sum of squares (whose residuals may be 1e-6 of what was measured),
   // less than what a wrong direction would cost.
   constexpr double kRise = 1e-6;
+  constexpr double kVanished = 1e-15;   // of the residuals at the start
   constexpr int kMost = 200;            // steps that hardly shrink lead nowhere
   constexpr double kSmallStep = 1e-7;   // of the parameters
   constexpr double kOrthogonal = 1e-6;  // cosine of the angle between residuals and columns
@@ -159,7 +161,8 @@ void finish_by_shrinking_steps(Run& run, LeastSquares& f, const std::string& rea
     const double cosine = q.size() == 0 || least == 0
                               ? 0
                               : (s.j.transpose() * r).cwiseAbs().maxCoeff() / std::sqrt(least);
-    if (step == 0 && length > kSmallStep * std::sqrt(size) && !(cosine <= kOrthogonal))
+    const bool vanished = std::sqrt(least) <= kVanished * std::sqrt(sum_at_start);
+    if (step == 0 && !vanished && length > kSmallStep * std::sqrt(size) && !(cosine <= kOrthogonal))
       return run.stuck("no step makes the sum of squares smaller");
     if (to == run.x || !(run.inside(to) == to) || !run.goes_on()) break;
     f.residuals_and_jacobian(to, r, j);
@@ -172,7 +175,7 @@ void finish_by_shrinking_steps(Run& run, LeastSquares& f, const std::string& rea
     least = std::min(least, there);
     run.accept(to, there, 2 * (j.transpose() * r));
   }
-  run.stuck(reason, true);
+  run.stuck("no further decrease", true);
 }
 
 }  // namespace descent::optim

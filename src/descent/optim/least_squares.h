@@ -47,8 +47,8 @@ Vector shortest_solution(const Matrix& j, const Vector& r);
 
 // Where the sum of squares no longer tells better from worse (it is flat to half of the digits of
 // x), the Gauss-Newton step still does: steps are taken as long as they shrink. Ends the run;
-// it counts as converged where the last step is small, or the residuals are orthogonal to the
-// columns of J.
-void finish_by_shrinking_steps(Run& run, LeastSquares& f, const std::string& reason);
+// it counts as converged where the first of these steps is small, or the residuals are orthogonal
+// to the columns of J, or have vanished.
+void finish_by_shrinking_steps(Run& run, LeastSquares& f, double sum_at_start);
 
 }  // namespace descent::optim

@@ -24,6 +24,7 @@ void gauss_newton(Run& run, double decrease, double step_tolerance) {
   Vector scale = Vector::Zero(run.x.size());
   f.residuals_and_jacobian(run.x, r, j);
   double sum = r.squaredNorm();
+  const double start_sum = sum;
   while (run.goes_on()) {
     scale.setZero();
     const auto s = scaled_jacobian(run, j, scale);
@@ -48,7 +49,7 @@ void gauss_newton(Run& run, double decrease, double step_tolerance) {
       const double slope = r.dot(j * (to - run.x));
       lower = there <= sum + 2 * decrease * slope && there < sum && slope < 0;
     }
-    if (!lower) return finish_by_shrinking_steps(run, f, "no further decrease");
+    if (!lower) return finish_by_shrinking_steps(run, f, start_sum);
     f.residuals_and_jacobian(to, r, j);
     sum = there;
     run.accept(to, there, 2 * (j.transpose() * r));

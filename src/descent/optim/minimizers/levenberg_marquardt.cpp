@@ -94,7 +94,7 @@ class LevenbergMarquardt {
   LevenbergMarquardt(Run& run, const Settings& settings)
       : run_(run), settings_(settings), f_(run.objective), scale_(Vector::Zero(run.x.size())) {
     f_.residuals_and_jacobian(run.x, r_, j_);
-    sum_ = r_.squaredNorm();
+    sum_ = start_sum_ = r_.squaredNorm();
   }
 
   void minimise() {
@@ -113,7 +113,7 @@ class LevenbergMarquardt {
                   : 0;
       if (level > 3 && run_.options().steps == 0) break;
     }
-    if (run_.goes_on()) finish_by_shrinking_steps(run_, f_, "no further decrease");
+    if (run_.goes_on()) finish_by_shrinking_steps(run_, f_, start_sum_);
   }
 
  private:
@@ -226,7 +226,7 @@ class LevenbergMarquardt {
   LeastSquares f_;
   Vector r_, next_, scale_;
   Matrix j_;
-  double sum_ = 0, next_sum_ = 0, radius_ = 0, foretold_ = 0;
+  double start_sum_ = 0, sum_ = 0, next_sum_ = 0, radius_ = 0, foretold_ = 0;
 };
 
 Method method(const Options& options) {
