@@ -43,15 +43,11 @@
 #include "descent/ops/ops.h"
 #include "descent/ops/shards.h"
 #include "descent/optim/expression.h"
-<<<<<<< HEAD
 #include "descent/optim/finite_sum.h"
 #include "descent/optim/fit_statistics.h"
 #include "descent/optim/minimize.h"
 #include "descent/optim/more_optimizers.h"
 #include "descent/optim/muon.h"
-    =======
-#include "descent/optim/minimize.h"
-    >>>>>>> min-cli
 #include "descent/optim/optimizers.h"
 #include "descent/optim/partition.h"
 #include "descent/optim/proximal.h"
