@@ -53,6 +53,9 @@ target_link_libraries(descent_dependencies INTERFACE
   Threads::Threads OpenMP::OpenMP_CXX Eigen3::Eigen nlohmann_json::nlohmann_json fmt::fmt
   ZLIB::ZLIB JPEG::JPEG PNG::PNG PkgConfig::HWY PkgConfig::ZSTD PkgConfig::TOMLPLUSPLUS DNNL::dnnl
   sentencepiece::sentencepiece
+  # Headers that only the room plot includes.
+  $<LINK_ONLY:GIF::GIF> $<LINK_ONLY:PkgConfig::CAIRO>
+  $<$<BOOL:${NLOPT_FOUND}>:PkgConfig::NLOPT>
   $<BUILD_INTERFACE:CLI11::CLI11>)  # only the program's sources see it, so a consumer needs none
 
 # descent_objects(OUT room): the object files of a room and of all below it.

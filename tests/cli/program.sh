@@ -50,7 +50,9 @@ test_version() {
 
 test_help() {
   run 0 --help
-  for command in train evaluate predict generate inspect doctor docs; do has out "$command"; done
+  for command in train evaluate predict generate minimize fit inspect replay report lr-find compare doctor docs; do
+    has out "$command"
+  done
   run 0 train --help
   has out --set
   has out --resume
@@ -134,7 +136,7 @@ test_train_evaluate_predict() {
   lacks err "$(printf '\033')"
   has out 'test     loss'
   has out 'saved    run'
-  for file in config.toml metrics.jsonl summary.json model.json model.safetensors; do
+  for file in config.toml metrics.jsonl summary.json model.json model.safetensors report.html; do
     [ -s "run/$file" ] || fail "run/$file is missing"
   done
   [ "$(grep -c '"split":"valid"' run/metrics.jsonl)" -eq 20 ] || fail "not 20 validations"
@@ -282,6 +284,146 @@ test_line() {
   awk 'NR == 2 { b = $1 } NR == 3 { w = $1 - b }
     END { exit !(NR == 3 && sprintf("%.2f", b) == "1.85" && sprintf("%.2f", w) == "0.71") }' out ||
     fail "not 0.71 x + 1.85"
+}
+
+# ---- the report ----
+
+# report_data DIR FILE: the JSON inside of a report.
+report_data() {
+  python3 - "$1/report.html" >"$2" <<'END'
+import json, re, sys
+page = open(sys.argv[1], encoding="utf-8").read()
+found = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+assert len(found) == 1, f"{len(found)} elements with data"
+print(json.dumps(json.loads(found[0]), indent=1))
+END
+}
+
+test_report() {
+  flowers 150
+  sed -i 's/^length,/<\/script><b>,/' flowers.csv
+  run 0 train --data flowers.csv --target kind --epochs 5 --out run
+  report_data run first.json || fail "the data in the report"
+  lacks run/report.html '</script><b>'
+  has first.json '"title": "mlp on flowers.csv"'
+  has first.json '"split": "valid"'
+  has first.json '"name": "0.weight"'
+  has first.json '"finished"'
+  has run/summary.json '"confusion"'
+  cp run/report.html first.html
+  rm run/report.html
+  run 0 report run
+  [ "$(cat out)" = run/report.html ] || fail "it does not say where"
+  report_data run second.json || fail "the data in the report"
+  for what in curves summary config shown; do
+    for file in first second; do
+      python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' $file.json $what >$file.part
+    done
+    same first.part second.part
+  done
+  run 2 report nowhere
+  has err 'there is no run here'
+}
+
+# A run that did not end well has a report, too.
+test_report_of_a_diverged_run() {
+  flowers 60
+  run 4 train --data flowers.csv --target kind --epochs 50 --optimizer sgd --lr 1e12 --out run
+  report_data run data.json || fail "the data in the report"
+  has data.json '"reason": "diverged: step '
+  run 0 report run
+}
+
+# In a browser: all charts are drawn, nothing is said on the console, nothing is fetched.
+test_report_in_a_browser() {
+  browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
+  [ -n "$browser" ] || exit 0
+  flowers 150
+  sed -i 's/^length,/<\/script><b>,/' flowers.csv
+  run 0 train --data flowers.csv --target kind --epochs 5 --set train.log_every=1 --out run
+  HOME=$work "$browser" --headless=new --no-sandbox --disable-gpu --user-data-dir="$work/browser" \
+    --enable-logging=stderr --virtual-time-budget=3000 --dump-dom "file://$work/run/report.html" \
+    >dom 2>err </dev/null || fail "$browser"
+  lacks err CONSOLE
+  has dom 'class="uplot'
+  charts=$(grep -o 'class="uplot' dom | wc -l)
+  [ "$charts" -ge 7 ] || fail "$charts charts"
+  [ "$(grep -o '<canvas' dom | wc -l)" -eq "$charts" ] || fail "not a canvas for each chart"
+  has dom 'Confusion matrix (test)'
+  has dom '0.weight'
+  lacks dom '<b></b>'
+}
+
+# ---- learning rates, comparisons ----
+
+test_lr_find() {
+  flowers 300
+  run 0 lr-find --data flowers.csv --target kind --optimizer sgd --plot curve.svg
+  grep -qE '^suggestion [0-9.e-]+ +where the loss falls fastest' out || fail "no suggestion"
+  has out 'careful'
+  has curve.svg '<svg'
+  [ ! -e runs ] || fail "a run directory was left"
+  run 0 lr-find --data flowers.csv --target kind --repeats 3 --steps 60 --json
+  is_json out
+  python3 -c '
+import json
+found = json.load(open("out"))
+assert 1e-7 <= found["suggestion"] <= 1, found["suggestion"]
+assert found["suggestion"] <= found["lowest_loss_at"]
+assert len(found["points"]) <= 60' || fail "the suggestion"
+  cp out first
+  run 0 lr-find --data flowers.csv --target kind --repeats 3 --steps 60 --json --threads 1
+  same out first
+  run 0 lr-find --data flowers.csv --target kind --max 1e-6
+  has out 'suggestion none: the loss does not fall'
+  run 2 lr-find --data flowers.csv --target kind --min 1 --max 0.1
+  has err 'no range'
+  run 2 lr-find --data flowers.csv --target kind --plot curve.jpg
+}
+
+test_compare() {
+  flowers 150
+  printf '[data]\npath = "flowers.csv"\ntarget = "kind"\n[train]\nepochs = 3\n' >job.toml
+  run 0 compare job.toml --set optimizer.name=sgd,adam --set optimizer.momentum=0,0.9 --seeds 2 \
+    --out both
+  has err 'adam has no momentum'
+  has out '+-'
+  [ "$(grep -cE '^ *[123]  ' out)" -eq 3 ] || fail "not three rows"
+  for name in adam 'sgd_momentum=0' 'sgd_momentum=0.9'; do
+    for seed in 1 2; do
+      for file in report.html metrics.jsonl model.safetensors; do
+        [ -s "both/$name-seed$seed/$file" ] || fail "$name-seed$seed/$file is missing"
+      done
+    done
+  done
+  has both/compare.svg '<svg'
+  is_json both/compare.json
+  run 2 compare job.toml --set optimizer.name=sgd,adam --out both
+  has err 'there is a comparison already'
+  run 0 compare job.toml --set optimizer.name=sgd,adam --out both --overwrite --json
+  is_json out
+  has out '"label": "adam"'
+  # The same as a training of its own.
+  run 0 train job.toml --optimizer adam --out alone
+  same alone/model.safetensors both/adam/model.safetensors
+  run 2 compare job.toml --set optimizer.name=sgd,adma
+  has err 'did you mean "adam"?'
+  run 2 compare job.toml --set optimizer.name=sgd,adam --set optimizer.momentun=1
+  run 2 compare job.toml --set optimizer.lr=0.1,fast
+}
+
+# One that diverges is a row like any other.
+test_compare_diverged() {
+  flowers 60
+  run 0 compare --data flowers.csv --target kind --optimizer sgd --set optimizer.lr=0.1,1e12 \
+    --set train.epochs=20 --out both --json
+  is_json out
+  python3 -c '
+import json
+ranking = json.load(open("out"))["ranking"]
+assert [r["label"] for r in ranking] == ["lr=0.1", "lr=1e12"], ranking
+assert [r["diverged"] for r in ranking] == [0, 1]
+assert ranking[1]["runs"][0]["reason"].startswith("diverged: step")' || fail "the ranking"
 }
 
 # ---- texts ----
@@ -440,6 +582,149 @@ END
   has err 'there is no model at nowhere'
 }
 
+# ---- fit ----
+
+# decay: y = 3 exp(-x / 2) + 1, rounded to three decimals.
+decay() {
+  awk 'BEGIN {
+    print "x,y,w,kind"
+    for (i = 0; i < 20; ++i) printf "%g,%.3f,%d,%s\n", i / 4, 3 * exp(-i / 8) + 1, 1 + i % 3, "a"
+  }' >decay.csv
+}
+# number KEY...: what the JSON object in out holds there.
+number() {
+  python3 -c 'import functools, json, sys
+print(functools.reduce(lambda o, k: o[k], sys.argv[1:], json.load(open("out"))))' "$@"
+}
+# near A B TOLERANCE
+near() {
+  awk -v a="$1" -v b="$2" -v t="$3" 'BEGIN { d = a - b; exit !(d <= t && -d <= t) }' ||
+    fail "$1 is not within $3 of $2"
+}
+
+test_fit() {
+  decay
+  run 0 fit decay.csv 'y ~ a*exp(-b*x) + c' --start a=1,b=1,c=0 --json
+  is_json out
+  [ "$(rows out)" -eq 1 ] || fail "more than one line"
+  has err 'data     decay.csv  20 rows'
+  # The rounding of y to 5e-4 decides.
+  near "$(number parameters a)" 3 2e-3
+  near "$(number parameters b)" 0.5 1e-3
+  near "$(number parameters c)" 1 2e-3
+  near "$(number standard_errors b)" 2e-4 2e-4
+  near "$(number r2)" 1 1e-6
+  near "$(number residual_sum_of_squares)" 0 5e-6
+  near "$(number degrees_of_freedom)" 17 0
+  has out '"converged":true'
+  for key in covariance iterations reason residual_standard_deviation; do has out "\"$key\""; done
+  run 0 fit decay.csv 'y ~ a*exp(-b*x) + c' --start a=1 --start b=1,c=0
+  for word in parameter 'standard error' '95 % interval' 'residual sum of squares' R2 \
+    'degrees of freedom           17' converged; do
+    has out "$word"
+  done
+}
+
+test_fit_methods() {
+  decay
+  for method in lm gauss_newton lbfgs; do
+    run 0 fit decay.csv 'y ~ a*exp(-b*x) + c' --start a=2,b=1,c=0 --method $method --json
+    near "$(number parameters b)" 0.5 1e-3
+  done
+  run 0 fit decay.csv 'y ~ a*exp(-b*x) + c' --start a=1,b=1,c=0 --tol 1e-3 --set factor=10 --json
+  has out 'relative step'
+  run 2 fit decay.csv 'y ~ a*x' --start a=1 --set factr=10
+  has err 'did you mean "factor"?'
+  run 2 fit decay.csv 'y ~ a*x' --start a=1 --method lmm
+  has err 'is called "lmm"'
+  run 4 fit decay.csv 'y ~ a*exp(-b*x) + c' --start a=1,b=9,c=0 --max-iterations 2 --json
+  has out '"converged":false'
+  has err 'not converged (2 iterations)'
+}
+
+# One line through the origin has a closed form: sum w x y / sum w x^2.
+test_fit_weights_and_bounds() {
+  decay
+  run 0 fit decay.csv 'y ~ a*x' --start a=1 --weights w --json
+  near "$(number parameters a)" "$(awk -F, 'NR > 1 { p += $3*$1*$2; q += $3*$1*$1 }
+    END { printf "%.12g", p / q }' decay.csv)" 1e-11
+  run 0 fit decay.csv 'y ~ a*exp(-b*x) + c' --start a=1,b=1,c=0 --upper c=0.9 --json
+  near "$(number parameters c)" 0.9 0
+  has out '"c":null'
+  has err 'c lies on a bound'
+  sed 's/,1,a/,-1,a/' decay.csv >negative.csv
+  run 3 fit negative.csv 'y ~ a*x' --start a=1 --weights w
+  has err 'negative.csv:2: the weight -1 is negative'
+  run 2 fit decay.csv 'y ~ a*x' --start a=1 --weights ww
+  has err 'did you mean "w"?'
+}
+
+test_fit_missing_values() {
+  decay
+  printf 'NA,2,1,a\n7,,1,a\n' >>decay.csv
+  run 0 fit decay.csv 'y ~ a*exp(-b*x) + c' --start a=1,b=1,c=0 --json
+  has err '20 rows, 2 with missing values left out'
+  near "$(number rows)" 20 0
+  near "$(number rows_left_out)" 2 0
+}
+
+test_fit_undetermined() {
+  decay
+  run 0 fit decay.csv 'y ~ a*b*exp(-x/2) + c + 0*d' --start a=1,b=1,c=0,d=1 --json
+  has err 'a and b cannot be told apart'
+  has err 'd has no effect'
+  has out '"standard_errors":{"a":null,"b":null,"c":0.000'
+  near "$(number parameters c)" 1 2e-3
+}
+
+test_fit_errors() {
+  decay
+  run 2 fit decay.csv 'y ~ a*exp(-b*x) + c' --start a=1,c=0
+  has err 'error: formula: "b" is neither a column of decay.csv nor a parameter with a start'
+  has err 'give --start b=...'
+  run 2 fit decay.csv 'y ~ slope*knd' --start slope=1
+  has err 'did you mean "kind"?'
+  run 2 fit decay.csv 'y ~ a*x' --start a=1,b=2
+  has err '--start: "b" does not occur in the formula'
+  run 2 fit decay.csv 'y ~ a*x + w' --start a=1,w=2
+  has err '"w" is a column of decay.csv and a parameter'
+  run 2 fit decay.csv 'y = a*x' --start a=1
+  has err 'not of the form MEASURED ~ MODEL'
+  run 2 fit decay.csv 'y ~ a*(x' --start a=1
+  has err 'error: '
+  run 2 fit decay.csv 'y ~ a*x' --start a
+  has err 'expected NAME=NUMBER'
+  run 2 fit decay.csv 'y ~ a*x' --start a=one
+  has err '"one" is not a number'
+  run 2 fit decay.csv 'y ~ x'
+  has err 'no parameters'
+  run 2 fit decay.csv 'y ~ a*log(x)' --start a=1
+  has err 'decay.csv:2: "a*log(x)" is -inf at the start, where'
+  run 2 fit decay.csv 'y ~ a*x' --start a=1 --lower b=0
+  has err '--lower'
+  run 2 fit decay.csv 'y ~ a*x' --start a=1 --plot fit.pdf
+  has err 'fit.pdf'
+  run 3 fit decay.csv 'y ~ a*kind' --start a=1
+  has err 'column "kind" holds texts'
+  run 3 fit none.csv 'y ~ a*x' --start a=1
+  has err 'none.csv: cannot open'
+  empty out
+}
+
+test_fit_plot() {
+  decay
+  run 0 fit decay.csv 'y ~ a*exp(-b*x) + c' --start a=1,b=1,c=0 --plot fit.svg
+  has fit.svg '<svg'
+  has err 'saved    fit.svg'
+  run 0 fit decay.csv 'y ~ a*x + b*w + c' --start a=1,b=1,c=0 --plot fit.png
+  [ "$(head -c 4 fit.png | tail -c 3)" = PNG ] || fail "fit.png is no PNG"
+}
+
+test_fit_nist() {
+  python3 "$source/tests/cli/nist.py" "$program" "$source/tests/golden/nist" >out ||
+    fail "certified values are not reached"
+}
+
 # ---- what goes wrong ----
 
 test_bad_data() {
@@ -542,5 +827,8 @@ test_resume_with_configuration() {
   run 0 train --resume run --out run --epochs 4
   has run/config.toml 'epochs = 4'
 }
+
+# Cases in files of their own.
+for cases in "$source"/tests/cli/program_*.sh; do . "$cases"; done
 
 "test_$case"

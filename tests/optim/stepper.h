@@ -50,6 +50,12 @@ inline OptionValue value_of(const Json& json) {
   if (json.is_boolean()) return json.get<bool>();
   if (json.is_number_integer()) return json.get<std::int64_t>();
   if (json.is_number()) return json.get<double>();
+  if (json.is_array() && !json.empty() && json[0].is_string()) {
+    return json.get<std::vector<std::string>>();
+  }
+  if (json.is_array() && !json.empty() && json[0].is_number_float()) {
+    return json.get<std::vector<double>>();
+  }
   if (json.is_array()) return json.get<std::vector<std::int64_t>>();
   return json.get<std::string>();
 }
@@ -217,6 +223,19 @@ inline State eager_step(const Problem& problem, const Optimizer& optimizer, cons
     (i < problem.info.size() ? next.parameters : next.optimizer).push_back(out[i].array());
   }
   return next;
+}
+
+// The weights that the optimizer would have evaluated and saved; none: empty.
+inline std::vector<Array> averages(const Problem& problem, const Optimizer& optimizer,
+                                   const State& state) {
+  const EagerScope scope;
+  Values parameters, tensors;
+  for (const auto& a : state.parameters) parameters.push_back(computed({a}, false));
+  for (const auto& a : state.optimizer) tensors.push_back(computed({a}, false));
+  std::vector<Array> out;
+  for (const auto& v : optimizer->averaged(parameters, tensors, problem.info))
+    out.push_back(v.array());
+  return out;
 }
 
 inline Array array_of(const Json& flat, Shape shape, DType dtype) {

@@ -148,6 +148,25 @@ std::string unzstd(std::string_view in, const std::string& path) {
   }
 }
 
+// Where `durable`, the content is on the disk before the name is.
+void write_and_rename(const std::string& path, std::string_view content, bool durable) {
+  static std::atomic<unsigned> count{0};
+  const std::string temporary = fmt::format("{}.tmp.{}.{}", path, ::getpid(), count++);
+  Descriptor fd(retry(
+      [&] { return ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); }));
+  if (fd.get() < 0) fail(path, "create", errno);
+  try {
+    write_all(fd.get(), content, path);
+    if (durable && retry([&] { return ::fsync(fd.get()); }) < 0) fail(path, "flush", errno);
+    if (fd.close() != 0 && errno != EINTR) fail(path, "close", errno);
+    if (std::rename(temporary.c_str(), path.c_str()) != 0) fail(path, "replace", errno);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  if (durable) sync_folder(path);
+}
+
 }  // namespace
 
 std::string read_file(const std::string& path) {
@@ -179,21 +198,11 @@ std::string read_unpacked(const std::string& path) {
 }
 
 void write_file_atomic(const std::string& path, std::string_view content) {
-  static std::atomic<unsigned> count{0};
-  const std::string temporary = fmt::format("{}.tmp.{}.{}", path, ::getpid(), count++);
-  Descriptor fd(retry(
-      [&] { return ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); }));
-  if (fd.get() < 0) fail(path, "create", errno);
-  try {
-    write_all(fd.get(), content, path);
-    if (retry([&] { return ::fsync(fd.get()); }) < 0) fail(path, "flush", errno);
-    if (fd.close() != 0 && errno != EINTR) fail(path, "close", errno);
-    if (std::rename(temporary.c_str(), path.c_str()) != 0) fail(path, "replace", errno);
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  sync_folder(path);
+  write_and_rename(path, content, /*durable=*/true);
+}
+
+void replace_file(const std::string& path, std::string_view content) {
+  write_and_rename(path, content, /*durable=*/false);
 }
 
 void append_line(const std::string& path, std::string_view line) {

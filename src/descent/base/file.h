@@ -15,6 +15,8 @@ std::string read_unpacked(const std::string& path);
 // Writes a temporary file beside `path`, flushes it to the disk (fsync of file and folder) and
 // renames: a reader sees the old content or the new, never a part.
 void write_file_atomic(const std::string& path, std::string_view content);
+// The same without waiting for the disk: for what can be made again.
+void replace_file(const std::string& path, std::string_view content);
 void append_line(const std::string& path, std::string_view line);
 
 std::uint32_t crc32(std::string_view bytes, std::uint32_t before = 0);

@@ -40,7 +40,26 @@ bool holds(const std::string& directory, const char* file) {
   return !fs::is_empty(path, error);
 }
 
+class ConfigWriter final : public track::Sink {
+ public:
+  ConfigWriter(std::string directory, const train::Config& config)
+      : directory_(std::move(directory)), config_(config) {}
+  void begin(const track::RunInfo& info) override {
+    (void)info;
+    write_config(directory_, config_);
+  }
+
+ private:
+  std::string directory_;
+  const train::Config& config_;
+};
+
 }  // namespace
+
+std::shared_ptr<track::Sink> config_writer(const std::string& directory,
+                                           const train::Config& config) {
+  return std::make_shared<ConfigWriter>(directory, config);
+}
 
 std::string in(const std::string& directory, const std::string& file) {
   return (fs::path(directory) / file).string();
@@ -88,6 +107,13 @@ void claim_run_directory(const std::string& directory) {
   for (const char* file : kResults) {
     std::error_code error;
     fs::remove_all(in(directory, file), error);
+  }
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    const auto name = entry.path().filename().string();
+    if (!name.starts_with("replay-") || !name.ends_with(".safetensors")) continue;
+    std::error_code ignored;  // one that cannot be removed only takes space
+    fs::remove(entry.path(), ignored);
   }
 }
 

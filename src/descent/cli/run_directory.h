@@ -1,7 +1,9 @@
 // Where a run is written.
 #pragma once
+#include <memory>
 #include <string>
 
+#include "descent/track/sink.h"
 #include "descent/train/config.h"
 
 namespace descent::cli {
@@ -20,6 +22,11 @@ void claim_run_directory(const std::string& directory);
 
 // Writes config.toml: the whole resolved configuration.
 void write_config(const std::string& directory, const train::Config& config);
+
+// Writes config.toml when the run begins: by then nothing is left open (shards). `config` must
+// outlive it.
+std::shared_ptr<track::Sink> config_writer(const std::string& directory,
+                                           const train::Config& config);
 
 // Path of a file in a directory.
 std::string in(const std::string& directory, const std::string& file);

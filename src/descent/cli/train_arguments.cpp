@@ -7,6 +7,7 @@
 
 #include "descent/base/error.h"
 #include "descent/cli/config_file.h"
+#include "descent/cli/registry.h"
 #include "descent/cli/run_directory.h"
 #include "descent/train/config_schema.h"
 
@@ -60,6 +61,25 @@ void apply_shortcuts(const TrainArguments& a, RawConfig& raw) {
 }
 
 }  // namespace
+
+void add_configuration(CLI::App& command, TrainArguments& a) {
+  command.add_option("CONFIG", a.config, "TOML file; without one, name the data with --data");
+  command.add_option("--data", a.data, "File or folder to train on, or synthetic:spirals")
+      ->type_name("FILE");
+  command.add_option("--target", a.target, "Column to predict")->type_name("COLUMN");
+  add_repeated(command, "--drop", a.drop, "Column to leave out; may be repeated")
+      ->type_name("COLUMN");
+  command.add_option("--model", a.model, "mlp, linear, cnn, ... (model.name)")->type_name("NAME");
+  command.add_option("--optimizer", a.optimizer, "adam, sgd, ... (optimizer.name)")
+      ->type_name("NAME");
+  command.add_option("--lr", a.lr, "Learning rate (optimizer.lr)")->type_name("X");
+  command.add_option("--epochs", a.epochs, "Passes over the data (train.epochs)")->type_name("N");
+  command.add_option("--batch-size", a.batch_size, "Rows a step (train.batch_size)")
+      ->type_name("N");
+  command.add_option("--seed", a.seed, "Where random numbers come from (seed)")->type_name("N");
+  add_repeated(command, "--set", a.set, "Any key of the configuration; may be repeated")
+      ->type_name("KEY=VALUE");
+}
 
 RawConfig gather_config(const TrainArguments& arguments) {
   RawConfig raw;

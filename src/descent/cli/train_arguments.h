@@ -1,5 +1,6 @@
 // The arguments of `descent train` and the configuration they make.
 #pragma once
+#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,9 @@ struct TrainArguments {
   bool overwrite = false, json = false, quiet = false, print_config = false, profile = false,
        dump_plan = false;
 };
+
+// CONFIG, the shortcuts and --set: what says which job it is.
+void add_configuration(CLI::App& command, TrainArguments& arguments);
 
 // The file, then the shortcuts (--epochs), then --set in order. With --resume the run's own
 // config.toml lies beneath it all.

@@ -22,12 +22,18 @@ namespace descent::optim {
 // Which parameters weight decay and penalties apply to.
 enum Decayed { except_bias_and_norm, every_parameter };
 
+// Whose arithmetic, where the same name means different things; the file of each optimizer says how
+// they differ. Defaults stay PyTorch's here; the option `convention` of a configuration changes
+// them too, and Keras's weight decay is decoupled.
+enum class Convention { torch, keras, paper };
+
 struct SgdOptions {
   Rate lr = 1e-3;
   double momentum = 0, dampening = 0;
   bool nesterov = false;
   double weight_decay = 0;  // coupled: added to the gradient
   Decayed decayed = except_bias_and_norm;
+  Convention convention = Convention::torch;
 };
 Optimizer sgd(const SgdOptions& options = {});
 
@@ -37,6 +43,7 @@ struct AdamOptions {
   bool amsgrad = false;
   double weight_decay = 0;  // coupled: added to the gradient
   Decayed decayed = except_bias_and_norm;
+  Convention convention = Convention::torch;
 };
 Optimizer adam(const AdamOptions& options = {});
 
@@ -46,6 +53,8 @@ struct AdamwOptions {
   bool amsgrad = false;
   double weight_decay = 0.01;  // decoupled: parameters shrink by lr * weight_decay
   Decayed decayed = except_bias_and_norm;
+  Convention convention = Convention::torch;
+  Schedule multiplier = {};  // paper: of weight_decay, in the place of lr; null: 1
 };
 Optimizer adamw(const AdamwOptions& options = {});
 
@@ -54,6 +63,7 @@ struct AdagradOptions {
   double lr_decay = 0, initial_accumulator = 0, eps = 1e-10;
   double weight_decay = 0;  // coupled
   Decayed decayed = except_bias_and_norm;
+  Convention convention = Convention::torch;
 };
 Optimizer adagrad(const AdagradOptions& options = {});
 
@@ -64,6 +74,7 @@ struct RmspropOptions {
   double momentum = 0;
   double weight_decay = 0;  // coupled
   Decayed decayed = except_bias_and_norm;
+  Convention convention = Convention::torch;
 };
 Optimizer rmsprop(const RmspropOptions& options = {});
 
@@ -142,17 +153,20 @@ Optimizer trace(TraceOptions options = {});
 struct AdamScale {
   double b1 = 0.9, b2 = 0.999, eps = 1e-8;
   bool amsgrad = false;
+  Convention convention = Convention::torch;
 };
 Optimizer scale_by_adam(AdamScale options = {});
 
 struct AdagradScale {
   double lr_decay = 0, initial_accumulator = 0, eps = 1e-10;
+  Convention convention = Convention::torch;
 };
 Optimizer scale_by_adagrad(AdagradScale options = {});
 
 struct RmsScale {
   double alpha = 0.99, eps = 1e-8;
   bool centered = false;
+  Convention convention = Convention::torch;
 };
 Optimizer scale_by_rms(RmsScale options = {});
 

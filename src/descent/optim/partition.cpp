@@ -7,6 +7,7 @@
 #include "descent/ops/ops.h"
 #include "descent/optim/optimizers.h"
 #include "descent/optim/rule.h"
+#include "descent/optim/wrappers.h"
 
 namespace descent::optim {
 namespace {
@@ -186,7 +187,7 @@ Optimizer grouped(const std::string& name, const Options& options, const Schedul
   // Norms of all parameters together are taken before the parts.
   const double clip_norm = options.number("clip_norm");
   const double clip_percentile = options.number("clip_percentile");
-  Options each = options;
+  Options each = without_sharpness(options);
   each.set("clip_norm", 0.0);
   each.set("clip_percentile", 0.0);
   std::vector<Part> parts;
@@ -195,15 +196,14 @@ Optimizer grouped(const std::string& name, const Options& options, const Schedul
     if (group.weight_decay) own.set("weight_decay", *group.weight_decay);
     parts.push_back({group.match, entry.make(own, group.schedule), {}});
   }
-  auto all = partition(std::move(parts), entry.make(each, schedule));
-  if (clip_norm == 0 && clip_percentile == 0) return all;
   std::vector<Optimizer> links;
+  if (auto sharpness = sharpness_from(options)) links.push_back(std::move(sharpness));
   if (clip_norm != 0) links.push_back(clip_by_global_norm(clip_norm));
   if (clip_percentile != 0) {
     links.push_back(clip_by_percentile(clip_percentile, options.integer("clip_window")));
   }
-  links.push_back(std::move(all));
-  return chain(std::move(links));
+  links.push_back(partition(std::move(parts), entry.make(each, schedule)));
+  return links.size() == 1 ? links[0] : chain(std::move(links));
 }
 
 void require_members(const std::vector<Group>& groups, const std::vector<std::string>& names) {

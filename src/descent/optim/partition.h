@@ -29,7 +29,7 @@ struct Group {
   std::optional<double> weight_decay;
   Schedule schedule;  // of the group's lr
 };
-// The optimizer `name` with these groups; clip_norm and clip_percentile are over all
+// The optimizer `name` with these groups; clip_norm, clip_percentile and sam are over all
 // parameters together.
 Optimizer grouped(const std::string& name, const Options& options, const Schedule& schedule,
                   const std::vector<Group>& groups);

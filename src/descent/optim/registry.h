@@ -1,6 +1,7 @@
-// What a configuration can name: optimizers and learning-rate schedules.
+// What a configuration can name: optimizers, learning-rate schedules, minimisers (minimize.h).
 #pragma once
 #include "descent/base/registry.h"
+#include "descent/optim/minimize.h"
 #include "descent/optim/transform.h"
 
 namespace descent::optim {
@@ -22,5 +23,6 @@ const ScheduleRegistry& schedules();
 
 void register_all(OptimizerRegistry& registry);
 void register_all(ScheduleRegistry& registry);
+void register_all(MinimizerRegistry& registry);
 
 }  // namespace descent::optim

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <numeric>
+
 #include "descent/base/error.h"
 #include "descent/ops/ops.h"
 #include "descent/optim/rule.h"
@@ -91,10 +94,15 @@ class PerParameter final : public Transform {
 
   std::vector<StateTensor> state(const std::vector<Parameter>& parameters) const override {
     std::vector<StateTensor> all;
-    for (const auto& slot : rule_.slots) {
-      for (const auto& p : parameters) {
-        all.push_back(
-            {fmt::format("{}.{}.{}", rule_.name, slot.name, p.name), p.type, slot.initial});
+    const auto places = places_of(parameters);
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      const auto& p = parameters[i];
+      const auto slots = slots_of(p);
+      all.resize(std::max(all.size(), places[i].empty() ? 0 : places[i].back() + 1));
+      for (std::size_t s = 0; s < slots.size(); ++s) {
+        all[places[i][s]] = {.name = fmt::format("{}.{}.{}", rule_.name, slots[s].name, p.name),
+                             .type = {p.type.dtype, slots[s].shape.value_or(p.type.shape)},
+                             .initial = slots[s].initial};
       }
     }
     return all;
@@ -107,14 +115,21 @@ class PerParameter final : public Transform {
   }
 
   void update(Values& updates, Values& state, const UpdateContext& context) const override {
-    const auto slots = rule_.slots.size(), n = updates.size();
-    Values own(slots);
-    for (std::size_t i = 0; i < n; ++i) {
-      for (std::size_t s = 0; s < slots; ++s) own[s] = state[s * n + i];
+    const auto places = places_of(context.info);
+    for (std::size_t i = 0; i < updates.size(); ++i) {
+      Values own;
+      for (const auto place : places[i]) own.push_back(state[place]);
       updates[i] = rule_.update({updates[i], context.parameters[i], context.info[i], own,
                                  context.scalars, context.variant});
-      for (std::size_t s = 0; s < slots; ++s) state[s * n + i] = own[s];
+      for (std::size_t s = 0; s < own.size(); ++s) state[places[i][s]] = own[s];
     }
+  }
+
+  Values averaged(ValueSpan, ValueSpan state, const std::vector<Parameter>& info) const override {
+    Values all;
+    if (!rule_.averaged) return all;
+    for (const auto& places : places_of(info)) all.push_back(state[places.at(*rule_.averaged)]);
+    return all;
   }
 
   std::int64_t variants() const override { return rule_.variants; }
@@ -123,6 +138,25 @@ class PerParameter final : public Transform {
   }
 
  private:
+  std::vector<Rule::Slot> slots_of(const Parameter& parameter) const {
+    return rule_.slots_of ? rule_.slots_of(parameter) : rule_.slots;
+  }
+
+  // Where in the state each parameter has its slots.
+  std::vector<std::vector<std::size_t>> places_of(const std::vector<Parameter>& parameters) const {
+    std::vector<std::size_t> counts;
+    for (const auto& p : parameters) counts.push_back(slots_of(p).size());
+    std::vector<std::vector<std::size_t>> places(parameters.size());
+    std::size_t next = 0;
+    for (std::size_t s = 0; next < std::accumulate(counts.begin(), counts.end(), std::size_t{0});
+         ++s) {
+      for (std::size_t i = 0; i < parameters.size(); ++i) {
+        if (s < counts[i]) places[i].push_back(next++);
+      }
+    }
+    return places;
+  }
+
   Rule rule_;
 };
 

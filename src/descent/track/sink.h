@@ -1,4 +1,5 @@
-// What a run tells, and who listens: terminal, metrics.jsonl, later TensorBoard, MLflow, a report.
+// What a run tells, and who listens: terminal, metrics.jsonl, report.html, later TensorBoard
+// and MLflow.
 // A sink knows nothing of models.
 #pragma once
 #include <cstdint>
@@ -16,6 +17,7 @@ struct RunInfo {
   std::int64_t steps_per_epoch = 0;
   std::int64_t total_steps = 0;
   std::int64_t first_step = 0;  // > 0: resumed
+  std::string title;            // "mlp on titanic.csv"
 };
 
 // One measurement: a line of metrics.jsonl.
@@ -47,7 +49,17 @@ class Sink {
   }
   // An epoch is over: all its records have been told.
   virtual void epoch_end(std::int64_t epoch) { (void)epoch; }
+  // A checkpoint of this step stands on the disk.
+  virtual void checkpoint(std::int64_t step) { (void)step; }
+  // Something larger to look at, told before the end. "histograms": one object for each parameter,
+  // {"name", "shape", "low", "high", "counts", "mean", "deviation", "rows"}.
+  virtual void show(const std::string& what, const nlohmann::json& value) {
+    (void)what, (void)value;
+  }
+  // The run is over, by whatever reason; summary as in summary.json.
   virtual void end(const nlohmann::json& summary) { (void)summary; }
+  // The run goes back to `step`: what was told of later steps does not count.
+  virtual void rewind(std::int64_t step) { (void)step; }
 };
 
 // Tells several sinks, in order.
@@ -69,8 +81,17 @@ class Sinks final : public Sink {
   void epoch_end(std::int64_t epoch) override {
     for (auto& s : all_) s->epoch_end(epoch);
   }
+  void checkpoint(std::int64_t step) override {
+    for (auto& s : all_) s->checkpoint(step);
+  }
+  void show(const std::string& what, const nlohmann::json& value) override {
+    for (auto& s : all_) s->show(what, value);
+  }
   void end(const nlohmann::json& summary) override {
     for (auto& s : all_) s->end(summary);
+  }
+  void rewind(std::int64_t step) override {
+    for (auto& s : all_) s->rewind(step);
   }
 
  private:

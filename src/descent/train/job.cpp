@@ -110,19 +110,24 @@ void load_initial_values(const Config& config, std::vector<nn::Variable>& variab
 }
 
 optim::Schedule make_schedule(const Job& job, const Config& config, double lr) {
-  return optim::schedules()
-      .at(config.schedule.text("name"), "[schedule]")
-      .make(config.schedule, {lr, job.total_steps, job.steps_per_epoch});
+  const auto schedule = optim::schedules()
+                            .at(config.schedule.text("name"), "[schedule]")
+                            .make(config.schedule, {lr, job.total_steps, job.steps_per_epoch});
+  return
+      [schedule, factor = job.rate_factor](std::int64_t step) { return schedule(step) * *factor; };
 }
 
-void make_optimizer(const Config& config, Job& job) {
+}  // namespace
+
+void set_schedule(Job& job, const std::function<optim::Schedule(double lr)>& schedule_of) {
+  const auto& config = job.config;
   const double lr = config.optimizer.number("lr");
-  job.schedule = make_schedule(job, config, lr);
+  job.schedule = schedule_of(lr);
   std::vector<optim::Group> groups;
   for (const auto& [options, where] : config.groups) {
     auto& group = groups.emplace_back();
     group.match = options.texts("match");
-    group.schedule = make_schedule(job, config, options.has("lr") ? options.number("lr") : lr);
+    group.schedule = schedule_of(options.has("lr") ? options.number("lr") : lr);
     if (options.has("weight_decay")) group.weight_decay = options.number("weight_decay");
   }
   std::vector<std::string> names;
@@ -134,7 +139,13 @@ void make_optimizer(const Config& config, Job& job) {
       optim::grouped(config.optimizer.text("name"), config.optimizer, job.schedule, groups);
 }
 
-}  // namespace
+std::string title_of(const Config& config) {
+  auto path = config.data.has("path") ? config.data.text("path") : "";
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  const auto data = path.substr(path.rfind('/') + 1);
+  const auto& model = config.model.text("name");
+  return data.empty() ? model : fmt::format("{} on {}", model, data);
+}
 
 DType dtype_of(const Config& config) {
   return config.train.text("precision") == "float64" ? DType::float64 : DType::float32;
@@ -194,9 +205,25 @@ Job prepare(Config config, track::Sink& sink, bool fresh) {
   job.total_steps = config.train.has("steps")
                         ? config.train.integer("steps")
                         : config.train.integer("epochs") * job.steps_per_epoch;
+  job.config = std::move(config);
+  set_schedule(job, [&](double lr) { return make_schedule(job, job.config, lr); });
+  tell_model(job, sink);
+  return job;
+}
+
+Job prepare_replay(Config config, data::Transform transform, std::int64_t steps_per_epoch,
+                   std::int64_t total_steps) {
+  Job job;
+  job.data.transform = std::move(transform);
+  job.loss = build_loss(config);
+  job.batch = one_row(job.data.transform, config);
+  job.model = build_model(config, job.data.transform);
+  job.variables = describe_variables(job, config);
+  nn::freeze(job.variables, config.train.texts("freeze"));
+  job.steps_per_epoch = steps_per_epoch;
+  job.total_steps = total_steps;
   make_optimizer(config, job);
   job.config = std::move(config);
-  tell_model(job, sink);
   return job;
 }
 

@@ -1,5 +1,8 @@
 // Job: a configuration turned into the things it names: data, model, loss, optimizer.
 #pragma once
+#include <functional>
+#include <memory>
+
 #include "descent/data/pipeline.h"
 #include "descent/nn/loss.h"
 #include "descent/nn/module.h"
@@ -16,6 +19,8 @@ struct Job {
   nn::Loss loss;
   optim::Optimizer optimizer;
   optim::Schedule schedule;
+  // Multiplies every learning rate; a rollback halves it (TrainState::rate_factor).
+  std::shared_ptr<double> rate_factor = std::make_shared<double>(1.0);
   std::vector<nn::Variable> variables;
   Type batch;  // of one row of features: [1, sample...]
   std::int64_t batch_size = 0, steps_per_epoch = 0, total_steps = 0;
@@ -25,6 +30,17 @@ struct Job {
 // fresh = false: a checkpoint has the weights, so that model.init_from is not read.
 Job prepare(Config config, track::Sink& sink, bool fresh = true);
 
+// The same without data, for a batch that is at hand: model, loss and optimizer. Steps as they were
+// in the run that it comes from.
+Job prepare_replay(Config config, data::Transform transform, std::int64_t steps_per_epoch,
+                   std::int64_t total_steps);
+
+// Gives the job an optimizer that follows other rates: schedule_of(lr) for the optimizer's own lr,
+// and for that of each group.
+void set_schedule(Job& job, const std::function<optim::Schedule(double lr)>& schedule_of);
+
+// "mlp on titanic.csv".
+std::string title_of(const Config& config);
 // The model a configuration describes, for rows and outputs as the transform makes them.
 nn::Layer build_model(const Config& config, const data::Transform& transform);
 // A batch of one row, as models are described with: [1, sample...], tokens in int64.

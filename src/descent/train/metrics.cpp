@@ -101,6 +101,25 @@ Metrics classification_metrics(const Array& logits, const Array& targets, const 
   return m;
 }
 
+std::vector<std::vector<double>> confusion_matrix(const Array& logits, const Array& targets,
+                                                  const Array& weights) {
+  const std::int64_t rows = logits.shape()[0],
+                     outputs = logits.size() / std::max<std::int64_t>(rows, 1);
+  const auto classes = static_cast<std::size_t>(outputs == 1 ? 2 : outputs);
+  const auto w = weights_of(weights, rows);
+  const auto label = targets.as<std::int64_t>();
+  std::vector<std::vector<double>> counts(classes, std::vector<double>(classes));
+  for (std::int64_t i = 0; i < rows; ++i) {
+    std::int64_t best = outputs == 1 && logits.item(i) > 0 ? 1 : 0;
+    for (std::int64_t k = 1; k < outputs; ++k) {
+      if (logits.item(i * outputs + k) > logits.item(i * outputs + best)) best = k;
+    }
+    const auto row = static_cast<std::size_t>(i);
+    counts[static_cast<std::size_t>(label[row])][static_cast<std::size_t>(best)] += w[row];
+  }
+  return counts;
+}
+
 Metrics regression_metrics(const Array& values, const Array& targets, const Array& weights) {
   const std::int64_t rows = values.shape()[0],
                      outputs = values.size() / std::max<std::int64_t>(rows, 1);

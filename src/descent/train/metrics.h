@@ -17,6 +17,10 @@ double value_of(const Metrics& metrics, const std::string& name);  // NaN where 
 // macro averages), auc (two classes: area under the ROC curve by ranks, ties counted half).
 // weights: [rows] or empty.
 Metrics classification_metrics(const Array& logits, const Array& targets, const Array& weights);
+// The weight of rows of each class (row of the result) that were taken for each class (column),
+// from the same: [classes][classes].
+std::vector<std::vector<double>> confusion_matrix(const Array& logits, const Array& targets,
+                                                  const Array& weights);
 // Regression, values and targets [rows, outputs] in the file's units: rmse, mae, r2 (mean over
 // outputs).
 Metrics regression_metrics(const Array& values, const Array& targets, const Array& weights);

@@ -10,14 +10,11 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <oneapi/dnnl/dnnl.hpp>
-#include <thread>
 
-#include "descent/base/file.h"
-#include "descent/base/threads.h"
 #include "descent/cli/registry.h"
 #include "descent/cli/text.h"
 #include "descent/data/registry.h"
-#include "descent/kernels/eltwise.h"
+#include "descent/train/machine.h"
 #include "descent/train/version.h"
 
 namespace descent::cli {
@@ -29,40 +26,8 @@ struct Arguments {
   bool json = false;
 };
 
-std::string processor_features() {
-  std::vector<std::string> names;
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx2")) names.emplace_back("avx2");
-  if (__builtin_cpu_supports("fma")) names.emplace_back("fma");
-  if (__builtin_cpu_supports("avx512f")) names.emplace_back("avx512f");
-  if (__builtin_cpu_supports("avx512vnni")) names.emplace_back("avx512vnni");
-  if (__builtin_cpu_supports("avx512bf16")) names.emplace_back("avx512bf16");
-#endif
-  return fmt::format("{}", fmt::join(names, " "));
-}
-
-// The part in brackets: "always [madvise] never".
-std::string huge_pages() {
-  try {
-    const auto text = read_file("/sys/kernel/mm/transparent_hugepage/enabled");
-    const auto begin = text.find('['), end = text.find(']');
-    if (begin < end && end != std::string::npos) return text.substr(begin + 1, end - begin - 1);
-  } catch (const Error&) {
-  }
-  return "unknown";
-}
-
 std::string three(int major, int minor, int patch) {
   return fmt::format("{}.{}.{}", major, minor, patch);
-}
-
-Facts machine() {
-  return {{"vectors", std::string(kernels::simd_target())},
-          {"processor", processor_features()},
-          {"threads",
-           fmt::format("{} of {} processors", processors(), std::thread::hardware_concurrency())},
-          {"huge pages", huge_pages()}};
 }
 
 Facts libraries() {
@@ -90,7 +55,7 @@ Facts parts() {
 
 int run(const Arguments& a) {
   const std::pair<const char*, Facts> all[] = {
-      {"machine", machine()}, {"libraries", libraries()}, {"parts", parts()}};
+      {"machine", train::machine()}, {"libraries", libraries()}, {"parts", parts()}};
   if (a.json) {
     nlohmann::ordered_json out = {{"version", train::kVersion}};
     for (const auto& [title, facts] : all) {

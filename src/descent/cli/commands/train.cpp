@@ -12,6 +12,7 @@
 #include "descent/cli/run_directory.h"
 #include "descent/cli/train_arguments.h"
 #include "descent/track/jsonl.h"
+#include "descent/track/report.h"
 #include "descent/track/terminal.h"
 #include "descent/train/checkpoint.h"
 #include "descent/train/config_schema.h"
@@ -51,18 +52,6 @@ void check_directories(const TrainArguments& a) {
               "a resumed run goes on in its own directory: leave --out away");
 }
 
-// Writes config.toml when the run begins: by then nothing is left open (shards).
-class ConfigWriter final : public track::Sink {
- public:
-  ConfigWriter(std::string directory, const train::Config& config)
-      : directory_(std::move(directory)), config_(config) {}
-  void begin(const track::RunInfo&) override { write_config(directory_, config_); }
-
- private:
-  std::string directory_;
-  const train::Config& config_;
-};
-
 int run(const TrainArguments& a) {
   if (a.print_config) {
     print_config(a);
@@ -72,11 +61,13 @@ int run(const TrainArguments& a) {
   track::Sinks sinks;
   sinks.add(std::make_shared<track::TerminalSink>(
       track::TerminalOptions{.results = a.json ? stderr : stdout, .quiet = a.quiet}));
+  // From the first word on: what is said of the data stands in the report too.
+  sinks.add(std::make_shared<track::ReportSink>());
   auto config = train::resolve(gather_config(a));
   const bool fresh = a.resume.empty() || !train::has_checkpoint(a.resume);
   train::Job job = train::prepare(std::move(config), sinks, fresh);
   const auto directory = directory_for(a, job.config);
-  sinks.add(std::make_shared<ConfigWriter>(directory, job.config));
+  sinks.add(config_writer(directory, job.config));
   sinks.add(std::make_shared<track::JsonlSink>(in(directory, "metrics.jsonl")));
   const Interrupts interrupts;
   const auto outcome = train::run(job,
@@ -88,7 +79,8 @@ int run(const TrainArguments& a) {
                                   sinks);
   if (outcome.exit_code == 0) {
     sinks.message(track::Level::note, "saved",
-                  fmt::format("{0}   use it: descent predict {0} FILE", directory));
+                  fmt::format("{0}   look at it: {1}   use it: descent predict {0} FILE", directory,
+                              in(directory, "report.html")));
   }
   if (a.dump_plan) fmt::print(a.json ? stderr : stdout, "\n{}", outcome.plan);
   if (a.profile) {
@@ -100,22 +92,7 @@ int run(const TrainArguments& a) {
 }
 
 void describe(CLI::App& command, TrainArguments& a) {
-  command.add_option("CONFIG", a.config, "TOML file; without one, name the data with --data");
-  command.add_option("--data", a.data, "File or folder to train on, or synthetic:spirals")
-      ->type_name("FILE");
-  command.add_option("--target", a.target, "Column to predict")->type_name("COLUMN");
-  add_repeated(command, "--drop", a.drop, "Column to leave out; may be repeated")
-      ->type_name("COLUMN");
-  command.add_option("--model", a.model, "mlp, linear, cnn, ... (model.name)")->type_name("NAME");
-  command.add_option("--optimizer", a.optimizer, "adam, sgd, ... (optimizer.name)")
-      ->type_name("NAME");
-  command.add_option("--lr", a.lr, "Learning rate (optimizer.lr)")->type_name("X");
-  command.add_option("--epochs", a.epochs, "Passes over the data (train.epochs)")->type_name("N");
-  command.add_option("--batch-size", a.batch_size, "Rows a step (train.batch_size)")
-      ->type_name("N");
-  command.add_option("--seed", a.seed, "Where random numbers come from (seed)")->type_name("N");
-  add_repeated(command, "--set", a.set, "Any key of the configuration; may be repeated")
-      ->type_name("KEY=VALUE");
+  add_configuration(command, a);
   command.add_option("--out", a.out, "Run directory [runs/<name>-<n>]")->type_name("DIR");
   command.add_flag("--overwrite", a.overwrite, "Replace the run that --out holds");
   command.add_option("--resume", a.resume, "Go on with the run in this directory")
