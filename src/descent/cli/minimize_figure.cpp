@@ -170,7 +170,7 @@ bool has_paths(const std::vector<Trace>& traces) {
 }
 
 std::string title_of(const Problem& problem) {
-  const auto& formula = problem.formula.text();
+  const auto& formula = problem.formula;
   constexpr std::size_t kShort = 60;
   if (problem.title == formula || formula.size() > kShort) return problem.title;
   return problem.title + ": " + formula;

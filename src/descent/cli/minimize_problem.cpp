@@ -6,15 +6,18 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <limits>
+#include <map>
 
 #include "descent/base/error.h"
 #include "descent/base/file.h"
-#include "descent/cli/test_functions.h"
 #include "descent/data/csv.h"
 #include "descent/data/npy.h"
 #include "descent/ir/value.h"
 #include "descent/ops/ops.h"
+#include "descent/optim/expression.h"
+#include "descent/optim/test_functions.h"
 
 namespace descent::cli {
 namespace {
@@ -84,19 +87,23 @@ Array read_numbers(const std::string& path) {
   return columns == 1 ? array.reshaped({table.rows}) : array;
 }
 
+using Data = std::map<std::string, Array>;
+
 // "A.csv,b.csv" or "A=some/file.csv".
-void bind_data(Problem& problem, const std::vector<std::string>& texts) {
+Data read_data(const optim::Expression& formula, const std::vector<std::string>& texts) {
+  Data data;
   for (const auto& text : texts) {
     for (const auto& part : split_commas(text)) {
       auto [name, path] = split_assignment(part);
       if (name.empty()) name = std::filesystem::path(path).stem().string();
-      if (!problem.formula.uses(name))
+      if (!formula.uses(name))
         usage(fmt::format("the formula has no \"{}\"", name), "--data " + path,
-              did_you_mean(name, problem.formula.names()) +
+              did_you_mean(name, formula.names()) +
                   "\na file's name is the name in the formula, or write NAME=FILE");
-      problem.data[name] = read_numbers(path);
+      data[name] = read_numbers(path);
     }
   }
+  return data;
 }
 
 void add_variable(Problem& problem, const std::string& name, const Array& value) {
@@ -106,11 +113,10 @@ void add_variable(Problem& problem, const std::string& name, const Array& value)
   for (const double v : value.to_vector()) problem.start.push_back(v);
 }
 
-void bind_start(Problem& problem, const std::vector<std::string>& texts) {
-  std::vector<std::string> needed;
-  for (const auto& name : problem.formula.names()) {
-    if (!problem.data.contains(name)) needed.push_back(name);
-  }
+// `needed`: the names that must have a start; others that the function `knows` (pi, e) may.
+void bind_start(Problem& problem, const std::vector<std::string>& needed,
+                const std::vector<std::string>& texts,
+                const std::function<bool(const std::string&)>& knows) {
   auto given = assignments(texts, "--start");
   if (!given.empty() && given[0].first.empty()) {  // plain numbers, in order of appearance
     if (given.size() != needed.size())
@@ -120,9 +126,8 @@ void bind_start(Problem& problem, const std::vector<std::string>& texts) {
     for (std::size_t i = 0; i < given.size(); ++i) given[i].first = needed[i];
   }
   for (const auto& [name, text] : given) {
-    if (problem.data.contains(name)) usage(fmt::format("\"{}\" is data already", name), "--start");
-    if (!problem.formula.uses(name))
-      usage(fmt::format("the formula has no variable \"{}\"", name), "--start",
+    if (!knows(name))
+      usage(fmt::format("there is no variable \"{}\"", name), "--start",
             needed.empty() ? "" : did_you_mean(name, needed));
     add_variable(problem, name, constant_array(text, "--start " + name));
   }
@@ -221,59 +226,109 @@ std::vector<std::string> Problem::labels() const {
 }
 
 optim::Objective Problem::objective() const {
-  optim::Objective made;
+  auto made = function;
   made.size = size();
   made.lower = lower;
   made.upper = upper;
-  made.value = [f = formula, parts = variables, numbers = data](ValueSpan in) {
+  return made;
+}
+
+namespace {
+
+ScalarFn value_of(const optim::Expression& formula, const std::vector<Variable>& variables,
+                  const Data& data) {
+  return [=](ValueSpan in) {
     std::map<std::string, Value> bound;
-    for (const auto& v : parts) bound[v.name] = bound_part(in[0], v);
-    for (const auto& [name, array] : numbers) bound[name] = constant(array);
-    const Value y = f.build(bound);
+    for (const auto& v : variables) bound[v.name] = bound_part(in[0], v);
+    for (const auto& [name, array] : data) bound[name] = constant(array);
+    const Value y = formula.build(bound);
     if (y.shape().size() != 1)
       throw Error(ErrorKind::usage,
                   fmt::format("the formula gives {}, not one number", to_string(y.shape())),
                   "formula", "what is minimised is a number: sum(...), mean(...) or norm(...)");
     return y.rank() == 0 ? y : reshape(y, {});
   };
-  return made;
 }
 
+Problem formula_problem(const ProblemText& text) {
+  if (text.size != 0) usage("only test functions have a size", "--size");
+  const auto formula = optim::Expression::parse(text.function);
+  Problem problem = {.title = text.function, .formula = text.function};
+  const auto data = read_data(formula, text.data);
+  std::vector<std::string> needed;
+  for (const auto& name : formula.names()) {
+    if (!data.contains(name)) needed.push_back(name);
+  }
+  bind_start(problem, needed, text.start, [&](const std::string& name) {
+    if (data.contains(name)) usage(fmt::format("\"{}\" is data already", name), "--start");
+    return formula.uses(name);
+  });
+  problem.function.value = value_of(formula, problem.variables, data);
+  return problem;
+}
+
+// Up to three variables are called x, y and z, as in their formulas; more are the vector x.
+Problem named_problem(const std::string& name, const ProblemText& text) {
+  if (!text.data.empty()) usage("a test function has no data", "--data");
+  const auto known = optim::test_function(name, text.size);
+  Problem problem = {.title = name, .formula = known.formula, .function = known.objective};
+  problem.window = known.window;
+  const auto n = std::ssize(known.start);
+  const bool scalars = n <= 3;
+  std::vector<std::string> names = {"x", "y", "z"};
+  names.resize(scalars ? static_cast<std::size_t>(n) : 1);
+  auto start = text.start;
+  // The elements of a vector may be given plainly: --start -1.2,1.
+  const bool plain = start.size() == 1 && start[0].find('=') == std::string::npos;
+  if (plain && !scalars && !start[0].starts_with("[")) start[0] = "[" + start[0] + "]";
+  if (start.empty()) {
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (scalars) {
+        add_variable(problem, names[i], Array::scalar(known.start[i]));
+      } else {
+        add_variable(problem, names[i], Array::from(known.start, {n}));
+      }
+    }
+    return problem;
+  }
+  bind_start(problem, names, start, [&](const std::string& variable) {
+    return std::ranges::find(names, variable) != names.end();
+  });
+  // The function takes its variables in its own order.
+  const bool ordered = std::ranges::equal(problem.variables, names, {}, &Variable::name);
+  if (!ordered || problem.size() != n)
+    usage(ordered ? fmt::format("{} start values for {} variables", problem.size(), n)
+                  : fmt::format("write the starts in the order {}", fmt::join(names, ", ")),
+          "--start", text.size == 0 ? "--size sets their number" : "");
+  return problem;
+}
+
+}  // namespace
+
 Problem read_problem(const ProblemText& text) {
-  const auto known = find_test_function(text.function);
-  const auto formula = known ? formula_of(*known, text.size) : text.function;
-  const bool word = !known && text.start.empty() && !text.function.empty() &&
-                    text.function.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_ ") ==
-                        std::string::npos;
-  if (word) {
-    std::vector<std::string> names;
-    for (const auto& f : test_functions()) names.emplace_back(f.name);
-    const auto near = closest(text.function, names);
+  auto name = text.function;
+  std::ranges::replace(name, '-', '_');
+  const auto names = optim::test_function_names();
+  const bool word =
+      !name.empty() &&
+      name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+  const auto mgh = word && name.size() == 5 && name.starts_with("mgh");  // mgh07
+  const bool known = mgh || std::ranges::find(names, name) != names.end();
+  if (!known && word && text.start.empty()) {
+    const auto near = closest(name, names);
     usage(fmt::format("no test function is called \"{}\"", text.function), "",
           near.empty() ? "descent minimize --list shows them; a formula needs --start"
                        : fmt::format("did you mean \"{}\"?", near));
   }
-  if (!known && text.size != 0) usage("only test functions have a size", "--size");
-  Problem problem = {.title = text.function, .formula = optim::Expression::parse(formula)};
-  bind_data(problem, text.data);
-  auto start = text.start;
-  if (known) {
-    const auto usual = start_of(*known, text.size);
-    if (start.empty()) start = {usual};
-    // A vector's elements may be given plainly: --start -1.2,1.
-    if (known->size > 0 && start[0].find('=') == std::string::npos && start.size() == 1 &&
-        !start[0].starts_with("["))
-      start[0] = "x=[" + start[0] + "]";
-    if (std::ranges::any_of(known->window, [](double w) { return w != 0; }))
-      problem.window = {std::begin(known->window), std::end(known->window)};
-  }
-  bind_start(problem, start);
+  auto problem = known ? named_problem(name, text) : formula_problem(text);
   const double infinity = std::numeric_limits<double>::infinity();
   problem.lower = bounds(problem, text.lower, "--lower", -infinity);
   problem.upper = bounds(problem, text.upper, "--upper", infinity);
   // Shapes that do not fit are told before anything runs.
-  const GraphScope scope;
-  problem.objective().value(Values{input({DType::float64, Shape({problem.size()})}, "x")});
+  if (!known) {
+    const GraphScope scope;
+    problem.function.value(Values{input({DType::float64, Shape({problem.size()})}, "x")});
+  }
   return problem;
 }
 

@@ -1,12 +1,10 @@
 // What `descent minimize` is asked for, made into an objective of the library: the formula, its
 // variables with their starts, data and bounds.
 #pragma once
-#include <map>
 #include <string>
 #include <vector>
 
-#include "descent/base/array.h"
-#include "descent/optim/expression.h"
+#include "descent/base/shape.h"
 #include "descent/optim/minimize.h"
 
 namespace descent::cli {
@@ -19,10 +17,10 @@ struct Variable {
 };
 
 struct Problem {
-  std::string title;  // the function's name, or the formula
-  optim::Expression formula;
-  std::vector<Variable> variables;  // in the order of the starts
-  std::map<std::string, Array> data;
+  std::string title;                        // the function's name, or the formula
+  std::string formula;                      // as text: for people where the function is a named one
+  optim::Objective function;                // without the bounds
+  std::vector<Variable> variables;          // in the order of the starts
   std::vector<double> start, lower, upper;  // bounds: empty where there are none
   std::vector<double> window;               // of a map, where the function is known
 

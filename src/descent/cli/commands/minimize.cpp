@@ -16,9 +16,9 @@
 #include "descent/cli/minimize_figure.h"
 #include "descent/cli/minimize_problem.h"
 #include "descent/cli/registry.h"
-#include "descent/cli/test_functions.h"
 #include "descent/cli/text.h"
 #include "descent/optim/evaluator.h"
+#include "descent/optim/test_functions.h"
 
 namespace descent::cli {
 namespace {
@@ -334,17 +334,21 @@ ordered_json trace_json(const Problem& problem, const Trace& trace) {
 }
 
 int list(bool json) {
-  Rows functions = {{"function", "variables", "what"}}, methods = {{"method", "what"}};
+  Rows functions = {{"function", "variables", "minimum", "formula"}},
+       methods = {{"method", "what"}};
   ordered_json out = {{"functions", ordered_json::array()}, {"methods", ordered_json::array()}};
-  for (const auto& f : test_functions()) {
-    const auto formula = optim::Expression::parse(formula_of(f, 0));
-    const auto count = f.size > 0 ? f.size : static_cast<int>(formula.names().size());
-    functions.push_back({std::string(f.name), std::to_string(count), std::string(f.help)});
-    out["functions"].push_back({{"name", f.name},
-                                {"variables", count},
-                                {"formula", formula.text()},
-                                {"start", start_of(f, 0)},
-                                {"help", f.help}});
+  for (const auto& name : optim::test_function_names()) {
+    const auto f = optim::test_function(name);
+    constexpr std::size_t kLong = 90;
+    const auto text = f.formula.size() > kLong ? f.formula.substr(0, kLong) + "..." : f.formula;
+    functions.push_back({name, std::to_string(f.start.size()),
+                         std::isfinite(f.minimum) ? fmt::format("{:.6g}", f.minimum) : "none",
+                         text});
+    out["functions"].push_back({{"name", name},
+                                {"variables", f.start.size()},
+                                {"formula", f.formula},
+                                {"start", vector_json(f.start)},
+                                {"minimum", number_json(f.minimum)}});
   }
   for (const auto& name : optim::minimizer_names()) {
     const auto* entry = optim::minimizers().find(name);
@@ -357,7 +361,8 @@ int list(bool json) {
     fmt::print("{}\n", out.dump(2));
     return 0;
   }
-  fmt::print("{}\n{}", table(functions, {false, true, false}), table(methods, {false, false}));
+  fmt::print("{}\n{}", table(functions, {false, true, true, false}),
+             table(methods, {false, false}));
   return 0;
 }
 
