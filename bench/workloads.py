@@ -84,6 +84,15 @@ def overhead(batch):
                 modes=["", "--fused", "--compile", "--compile --fused"], threads=(1, ))
 
 
+def minimise():
+    # Nothing but latency: no floor. The peer is scipy.optimize, with gradients by torch.autograd or (analytic) written in NumPy.
+    titles = {"rosenbrock-1000": "L-BFGS on Rosenbrock's function of 1000 variables, against scipy.optimize",
+              "classical": "L-BFGS on twelve classical functions, against scipy.optimize",
+              "compile": "the same with each function compiled anew"}
+    return [Case("W10", name, title, "w10_minimise", flops=0, bytes=0, modes=["", "--analytic"], precisions=("float64", ), threads=(1, ))
+            for name, title in titles.items()]
+
+
 def second_order():
     weights = 784 * 512 + 512 * 512 + 512 * 10
     return [Case("W11", "hvp", "Hessian-vector product, MLP 784-512-512-10", "w11_second_order",
@@ -94,4 +103,4 @@ def second_order():
 
 
 CASES = [mlp(), resnet20(), lenet(), lstm(), gpt("small", 4, 4, 128, 64, 12), gpt("medium", 6, 6, 384, 256, 8),
-         update("adam", 28), update("sgd-momentum", 20), overhead(1), overhead(8), overhead(32), *second_order()]
+         update("adam", 28), update("sgd-momentum", 20), overhead(1), overhead(8), overhead(32), *minimise(), *second_order()]

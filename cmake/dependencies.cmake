@@ -22,6 +22,7 @@ pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy>=1.0.3)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET cairo>=1.16)
 pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus>=3.3)
+pkg_check_modules(NLOPT QUIET IMPORTED_TARGET nlopt>=2.7)  # optional: gradient-free minimisers
 
 # Its package file links the trainer too, which nothing here needs.
 if(NOT TARGET sentencepiece::sentencepiece)

@@ -55,6 +55,7 @@ target_link_libraries(descent_dependencies INTERFACE
   sentencepiece::sentencepiece
   # Headers that only the room plot includes.
   $<LINK_ONLY:GIF::GIF> $<LINK_ONLY:PkgConfig::CAIRO>
+  $<$<BOOL:${NLOPT_FOUND}>:PkgConfig::NLOPT>
   $<BUILD_INTERFACE:CLI11::CLI11>)  # only the program's sources see it, so a consumer needs none
 
 # descent_objects(OUT room): the object files of a room and of all below it.

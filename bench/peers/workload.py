@@ -95,7 +95,7 @@ class Training:
 
 # ---- measuring ----
 
-MODES = ("bf16", "channels_last", "compile", "foreach", "func", "fused")
+MODES = ("analytic", "bf16", "channels_last", "compile", "foreach", "func", "fused")
 preparing = 0.0  # seconds spent making data: no part of the start
 
 
@@ -134,7 +134,7 @@ def peak_mb():
         return next(int(line.split()[1]) / 1024 for line in f if line.startswith("VmHWM:"))
 
 
-def measure(workload, case, args, steps, work):
+def measure(workload, case, args, steps, work, precision=None):
     """One step (the time from the start of the program to its end is told), a few to warm up, then `runs` times
     all steps from the beginning: work.reset(), not timed, work.step(i), and work.result(), not timed."""
     steps = max(1, steps // 10) if args.quick else steps
@@ -153,6 +153,6 @@ def measure(workload, case, args, steps, work):
         seconds.append((time.perf_counter() - start) / steps)
     mode = " ".join(m.replace("_", "-") for m in MODES if getattr(args, m)) or "eager"
     print(json.dumps({"workload": workload, "case": case, "peer": "torch " + torch.__version__.split("+")[0], "mode": mode,
-                      "precision": "bf16" if args.bf16 else "float32", "threads": args.threads, "steps": steps,
+                      "precision": precision or ("bf16" if args.bf16 else "float32"), "threads": args.threads, "steps": steps,
                       "seconds": seconds, "loss": work.result(), "first_step_s": round(first, 3),
                       "peak_mb": round(peak_mb(), 1)}), flush=True)

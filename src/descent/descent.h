@@ -3,6 +3,7 @@
 //   descent          arrays, values and what is computed from them: ops, grad, jvp, hvp, compile
 //   descent::nn      modules, layers, losses, initial values
 //   descent::optim   optimizers, gradient transformations, schedules, minimisation
+//   descent::plot    figures and animations
 //   descent::data    files to datasets, batches
 //   descent::io      tensors in files
 //   descent::train   configurations, the training loop, metrics, saved models
@@ -38,14 +39,26 @@
 #include "descent/nn/module.h"
 #include "descent/nn/registry.h"
 #include "descent/nn/transfer.h"
+#include "descent/ops/linalg.h"
 #include "descent/ops/ops.h"
 #include "descent/ops/shards.h"
+#include "descent/optim/expression.h"
+#include "descent/optim/finite_sum.h"
+#include "descent/optim/fit_statistics.h"
 #include "descent/optim/minimize.h"
+#include "descent/optim/more_optimizers.h"
+#include "descent/optim/muon.h"
 #include "descent/optim/optimizers.h"
 #include "descent/optim/partition.h"
+#include "descent/optim/proximal.h"
+#include "descent/optim/rate_free.h"
 #include "descent/optim/registry.h"
 #include "descent/optim/schedule.h"
+#include "descent/optim/sophia.h"
 #include "descent/optim/transform.h"
+#include "descent/optim/wrappers.h"
+#include "descent/plot/animation.h"
+#include "descent/plot/figure.h"
 #include "descent/track/jsonl.h"
 #include "descent/track/sink.h"
 #include "descent/track/terminal.h"

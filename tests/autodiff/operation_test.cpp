@@ -6,6 +6,7 @@
 
 #include "descent/kernels/eltwise.h"
 #include "descent/ops/eltwise.h"
+#include "descent/ops/linalg.h"
 #include "tests/support/gradients.h"
 
 namespace descent::test {
@@ -118,6 +119,12 @@ struct Row {
 const Array& indices() {
   static const Array a = Array::from<std::int64_t>({2, 0, 2, 1}, {4});
   return a;
+}
+
+// x [..., 4, 4] with eigenvalues apart from each other and from zero.
+Value spread(const Value& x) {
+  return 0.3 * x +
+         constant(Array::from<double>({2, 0, 0, 0, 0, 4, 0, 0, 0, 0, 6, 0, 0, 0, 0, 8}, {4, 4}));
 }
 
 // Which keys the two rows of a batch see.
@@ -242,6 +249,28 @@ std::vector<Row> rows() {
       {"matmul_tall",
        one([](ValueSpan x) { return square(matmul(x[0], x[1])); }),
        {{2, 3, 4}, {4, 5}}},
+      {"eigh_values", one([](ValueSpan x) { return square(eigh(spread(x[0])).values); }), {{4, 4}}},
+      {"eigh_vectors",
+       one([](ValueSpan x) { return square(eigh(spread(x[0])).vectors) * x[1]; }),
+       {{4, 4}, {4, 4}}},
+      {"eigh_both",
+       one([](ValueSpan x) {
+         const auto e = eigh(spread(x[0]));
+         return e.vectors * expand_dims(square(e.values), -2);
+       }),
+       {{4, 4}}},
+      {"eigh_batched",
+       one([](ValueSpan x) {
+         const auto e = eigh(spread(x[0]));
+         return e.vectors * expand_dims(e.values, -2);
+       }),
+       {{2, 1, 4, 4}}},
+      {"solve_spd",
+       one([](ValueSpan x) { return square(solve_spd(spread(x[0]), x[1])); }),
+       {{4, 4}, {4, 3}}},
+      {"solve_spd_batched",
+       one([](ValueSpan x) { return square(solve_spd(spread(x[0]), x[1])); }),
+       {{3, 4, 4}, {3, 4, 2}}},
       {"layer_norm", one([](ValueSpan x) { return square(layer_norm(x[0])); }), {{3, 7}}, 0, 3},
       {"layer_norm_weight",
        one([](ValueSpan x) { return square(layer_norm(x[0], x[1])); }),

@@ -190,6 +190,11 @@ TEST(ExpressionTest, Indices) {
   EXPECT_EQ(number("x[0] + 10*x[-1] + 100*x[1+1]", all), 481);
   EXPECT_EQ(value_of("x[1:] - x[:-1]", all).to_vector(), (std::vector<double>{1, 2, 4}));
   EXPECT_EQ(value_of("x[1:3]", all).to_vector(), (std::vector<double>{2, 4}));
+  EXPECT_EQ(value_of("x[0::2]", all).to_vector(), (std::vector<double>{1, 4}));
+  EXPECT_EQ(value_of("x[1:4:2]", all).to_vector(), (std::vector<double>{2, 8}));
+  EXPECT_EQ(value_of("concat(0, x[:-1], [5])", all).to_vector(),
+            (std::vector<double>{0, 1, 2, 4, 5}));
+  EXPECT_EQ(number("prod(x) + prod(x[1:])", all), 128);
   EXPECT_EQ(value_of("A[1]", all).to_vector(), (std::vector<double>{4, 5, 6}));
   EXPECT_EQ(value_of("A[:, 1]", all).to_vector(), (std::vector<double>{2, 5}));
   EXPECT_EQ(number("A[0, 2] + A'[2, 0]", all), 6);
@@ -266,10 +271,10 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"v[3]", "2", "index 3 of 3 elements", "from 0 to 2"},
         Mistake{"v[-4]", "2", "index -4 of 3 elements", ""},
         Mistake{"v[0.5]", "2", "whole number", ""}, Mistake{"v[x]", "2", "whole number", ""},
-        Mistake{"v[2:1]", "2", "empty range", ""}, Mistake{"x[0]", "2", "a number has no", ""},
-        Mistake{"v[0, 1]", "2", "2 indices", ""}, Mistake{"[1, v]", "1", "a list holds", ""},
-        Mistake{"[]", "1", "empty list", ""}, Mistake{"zeros(1e9)", "1", "a size of", ""},
-        Mistake{"x @ 2", "3", "not of numbers", ""}));
+        Mistake{"v[2:1]", "2", "empty range", ""}, Mistake{"v[::0]", "2", "a step of 0", ""},
+        Mistake{"x[0]", "2", "a number has no", ""}, Mistake{"v[0, 1]", "2", "2 indices", ""},
+        Mistake{"[1, v]", "1", "a list holds", ""}, Mistake{"[]", "1", "empty list", ""},
+        Mistake{"zeros(1e9)", "1", "a size of", ""}, Mistake{"x @ 2", "3", "not of numbers", ""}));
 
 TEST(ExpressionTest, DepthIsBounded) {
   for (const char* open : {"(", "-", "2^", "[", "sin("}) {

@@ -2,6 +2,7 @@
 // pieces promise.
 #include <gmock/gmock.h>
 
+#include <set>
 #include <sstream>
 
 #include "tests/optim/stepper.h"
@@ -157,7 +158,10 @@ TEST(Decay, LeavesBiasAndNormalisationAlone) {
 // gradients do not depend on the others.
 TEST(Decay, UndecayedParametersAreUntouched) {
   const auto problem = golden_problem(trajectories().at("problem"), DType::float32, true);
+  // A step size of all parameters together moves the one with the others; a loss cannot be fed.
+  const std::set<std::string> all_together{"dadapt_adam", "dog", "polyak", "prodigy", "sophia"};
   for (const auto& name : optimizers().names()) {
+    if (all_together.contains(name)) continue;
     const auto with =
         optimizer_from(name, {{"weight_decay", 0.3}, {"l1", 0.1}, {"l2", 0.1}}, nullptr, 0);
     const auto without = optimizer_from(name, {{"weight_decay", 0.0}}, nullptr, 0);

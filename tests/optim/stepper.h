@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -49,6 +50,12 @@ inline OptionValue value_of(const Json& json) {
   if (json.is_boolean()) return json.get<bool>();
   if (json.is_number_integer()) return json.get<std::int64_t>();
   if (json.is_number()) return json.get<double>();
+  if (json.is_array() && !json.empty() && json[0].is_string()) {
+    return json.get<std::vector<std::string>>();
+  }
+  if (json.is_array() && !json.empty() && json[0].is_number_float()) {
+    return json.get<std::vector<double>>();
+  }
   if (json.is_array()) return json.get<std::vector<std::int64_t>>();
   return json.get<std::string>();
 }
@@ -112,24 +119,34 @@ inline State start_of(const Problem& problem, const Optimizer& optimizer) {
   return state;
 }
 
-// One training step: {parameters, optimizer state, host scalars, fed gradients} to the new
+// One training step: {parameters, optimizer state, host scalars, key, fed gradients} to the new
 // {parameters, optimizer state}.
-inline Fn step_function(const Problem& problem, const Optimizer& optimizer) {
-  return [problem, optimizer](ValueSpan in) {
+inline Fn step_function(const Problem& problem, const Optimizer& optimizer, std::int64_t variant) {
+  return [problem, optimizer, variant](ValueSpan in) {
     const auto n = problem.info.size(), s = optimizer->state(problem.info).size();
     const auto k = optimizer->scalars(problem.info[0].type.dtype).size();
     const auto parameters = in.first(n);
-    Values gradients(in.begin() + static_cast<std::ptrdiff_t>(n + s + k), in.end());
-    if (problem.loss) gradients = grad(problem.loss)(parameters);
-    auto out = apply_optimizer(optimizer, problem.info, parameters, gradients, in.subspan(n, s),
-                               in.subspan(n + s, k));
+    Values gradients(in.begin() + static_cast<std::ptrdiff_t>(n + s + k + 1), in.end());
+    UpdateContext context{.parameters = parameters,
+                          .info = problem.info,
+                          .scalars = in.subspan(n + s, k),
+                          .variant = variant,
+                          .key = in[n + s + k]};
+    if (problem.loss) {
+      gradients = value_and_grad(problem.loss)(parameters);
+      context.loss = gradients.front();
+      gradients.erase(gradients.begin());
+      context.gradient_at = [&](ValueSpan at) { return grad(problem.loss)(at); };
+      context.hessian_product = [&](ValueSpan v) { return hvp(problem.loss, parameters, v); };
+    }
+    auto out = apply_optimizer(optimizer, gradients, in.subspan(n, s), context);
     Values all = std::move(out.parameters);
     all.insert(all.end(), out.state.begin(), out.state.end());
     return all;
   };
 }
 
-// What a step is given besides the state: host scalars and fed gradients.
+// What a step is given besides the state: host scalars, a random key and fed gradients.
 inline std::vector<Array> extras(const Problem& problem, const Optimizer& optimizer,
                                  std::int64_t step) {
   std::vector<Array> out;
@@ -139,6 +156,7 @@ inline std::vector<Array> extras(const Problem& problem, const Optimizer& optimi
     a.set_item(0, scalar.at(step));
     out.push_back(std::move(a));
   }
+  out.push_back(Array::scalar<std::int64_t>(1000 + step));
   if (!problem.loss) {
     const auto& fed = problem.fed.at(static_cast<std::size_t>(step));
     out.insert(out.end(), fed.begin(), fed.end());
@@ -152,32 +170,43 @@ inline Type type_of(const Array& a) { return {a.dtype(), a.shape(), false}; }
 class Stepper {
  public:
   Stepper(Problem problem, Optimizer optimizer, const State& from, CompileOptions options = {})
-      : state(from.clone()), problem_(std::move(problem)), optimizer_(std::move(optimizer)) {
+      : state(from.clone()),
+        problem_(std::move(problem)),
+        optimizer_(std::move(optimizer)),
+        options_(std::move(options)) {}
+  void step(std::int64_t t) {
+    Plan& plan = plan_at(t);
+    int i = first();
+    for (const auto& a : extras(problem_, optimizer_, t)) {
+      std::memcpy(plan.input(i++).raw(), a.raw(), a.bytes());
+    }
+    plan.run();
+  }
+  // The plan of a step; steps of one variant share it.
+  Plan& plan_at(std::int64_t t) {
+    const auto variant = optimizer_->variant(t);
+    Plan& plan = plans_[variant];
+    if (plan) return plan;
     std::vector<PlanInput> inputs;
     for (const auto& a : state.parameters) inputs.push_back({type_of(a), "parameter", a});
     for (const auto& a : state.optimizer) inputs.push_back({type_of(a), "state", a});
-    first_ = static_cast<int>(inputs.size());
-    for (int i = 0; i < first_; ++i) options.donate[i] = i;
+    CompileOptions options = options_;
+    for (int i = 0; i < first(); ++i) options.donate[i] = i;
     for (const auto& a : extras(problem_, optimizer_, 0))
       inputs.push_back({type_of(a), "extra", {}});
-    plan_ = compile(step_function(problem_, optimizer_), std::move(inputs), options);
+    return plan = compile(step_function(problem_, optimizer_, variant), std::move(inputs), options);
   }
-  void step(std::int64_t t) {
-    int i = first_;
-    for (const auto& a : extras(problem_, optimizer_, t)) {
-      std::memcpy(plan_.input(i++).raw(), a.raw(), a.bytes());
-    }
-    plan_.run();
-  }
-  const Plan& plan() const { return plan_; }
+  const Plan& plan() { return plan_at(0); }
 
   State state;
 
  private:
+  int first() const { return static_cast<int>(state.parameters.size() + state.optimizer.size()); }
+
   Problem problem_;
   Optimizer optimizer_;
-  Plan plan_;
-  int first_ = 0;
+  CompileOptions options_;
+  std::map<std::int64_t, Plan> plans_;
 };
 
 // The same step computed eagerly: the reference for the compiled one.
@@ -189,11 +218,24 @@ inline State eager_step(const Problem& problem, const Optimizer& optimizer, cons
   for (const auto& a : extras(problem, optimizer, t)) in.push_back(computed({a}, false));
   const EagerScope scope;
   State next;
-  const auto out = step_function(problem, optimizer)(in);
+  const auto out = step_function(problem, optimizer, optimizer->variant(t))(in);
   for (std::size_t i = 0; i < out.size(); ++i) {
     (i < problem.info.size() ? next.parameters : next.optimizer).push_back(out[i].array());
   }
   return next;
+}
+
+// The weights that the optimizer would have evaluated and saved; none: empty.
+inline std::vector<Array> averages(const Problem& problem, const Optimizer& optimizer,
+                                   const State& state) {
+  const EagerScope scope;
+  Values parameters, tensors;
+  for (const auto& a : state.parameters) parameters.push_back(computed({a}, false));
+  for (const auto& a : state.optimizer) tensors.push_back(computed({a}, false));
+  std::vector<Array> out;
+  for (const auto& v : optimizer->averaged(parameters, tensors, problem.info))
+    out.push_back(v.array());
+  return out;
 }
 
 inline Array array_of(const Json& flat, Shape shape, DType dtype) {

@@ -17,6 +17,11 @@ std::string weights(const std::vector<std::string>& assignments, int threads) {
   return read_file(folder / "run/model.safetensors");
 }
 
+std::vector<std::string> with(std::vector<std::string> base, const std::vector<std::string>& more) {
+  base.insert(base.end(), more.begin(), more.end());
+  return base;
+}
+
 TEST(Threads, ChangeNoByteOfTheWeights) {
   const std::vector<std::string> mlp = {
       "data.path=synthetic:moons", "data.rows=400",     "model.name=mlp", "model.hidden=[64,64]",
@@ -38,6 +43,38 @@ TEST(Eager, GivesTheSameWeightsBitForBit) {
   auto eager = base;
   eager.emplace_back("train.eager=true");
   EXPECT_EQ(weights(base, 2), weights(eager, 1));
+}
+
+// Flat layers, residual blocks with running statistics, and blocks with dropout.
+TEST(Rematerialise, GivesTheSameWeightsBitForBitInLessMemory) {
+  using Options = std::vector<std::string>;
+  const Options mlp = {"data.path=synthetic:blobs",
+                       "data.rows=200",
+                       "model.name=mlp",
+                       "model.hidden=[32,32,32,32]",
+                       "model.dropout=0.2",
+                       "model.batch_norm=true",
+                       "train.epochs=2",
+                       "train.batch_size=20"};
+  EXPECT_EQ(weights(mlp, 2), weights(with(mlp, {"train.rematerialise=true"}), 1));
+  Recorder r;
+  run(with(mlp, {"train.rematerialise=true"}), {}, r);
+  EXPECT_TRUE(r.said("memory: a step's values take"));
+
+  std::string text;
+  for (int i = 0; i < 400; ++i) text += "the cat sat on mat " + std::to_string(i % 7);
+  const Folder folder;
+  write_file_atomic(folder / "text.txt", text);
+  const Options gpt = {"data.path=" + folder / "text.txt",
+                       "data.context=16",
+                       "model.name=gpt",
+                       "model.layers=2",
+                       "model.heads=2",
+                       "model.width=16",
+                       "model.dropout=0.1",
+                       "train.steps=5",
+                       "train.batch_size=8"};
+  EXPECT_EQ(weights(gpt, 2), weights(with(gpt, {"train.rematerialise=true"}), 2));
 }
 
 // The updates of the common optimizers are one pass over memory each: both parameters of the model.

@@ -108,6 +108,13 @@ void claim_run_directory(const std::string& directory) {
     std::error_code error;
     fs::remove_all(in(directory, file), error);
   }
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    const auto name = entry.path().filename().string();
+    if (!name.starts_with("replay-") || !name.ends_with(".safetensors")) continue;
+    std::error_code ignored;  // one that cannot be removed only takes space
+    fs::remove(entry.path(), ignored);
+  }
 }
 
 void write_config(const std::string& directory, const train::Config& config) {

@@ -233,6 +233,7 @@ Splits load(const Options& options, std::uint64_t seed) {
   apply_given(tables.valid, splits.valid);
   apply_given(tables.test, splits.test);
 
+  splits.train_rows = parts.train;
   splits.task = transform.task();
   splits.sample_shape = transform.sample_shape();
   splits.classes = transform.classes();

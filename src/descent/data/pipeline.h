@@ -121,11 +121,12 @@ struct Splits {
   Dataset train, valid, test;  // valid and test may have no rows
   Transform transform;
   Task task = Task::regression;
-  std::vector<std::string> notes;     // what was read and how it was split, one line each
-  std::vector<std::string> warnings;  // leaks, skipped rows, dropped columns, one line each
-  Shape sample_shape;                 // of one row's features
-  std::int64_t classes = 0;           // 0 for regression
-  std::int64_t outputs = 0;           // numbers a model must put out per row (and position)
+  std::vector<std::string> notes;        // what was read and how it was split, one line each
+  std::vector<std::string> warnings;     // leaks, skipped rows, dropped columns, one line each
+  Shape sample_shape;                    // of one row's features
+  std::int64_t classes = 0;              // 0 for regression
+  std::int64_t outputs = 0;              // numbers a model must put out per row (and position)
+  std::vector<std::int64_t> train_rows;  // rows of the file that train has, from 0; a text: none
 };
 
 // Reads data.path (and data.valid_path, data.test_path), splits what is not given apart, fits and

@@ -22,6 +22,9 @@ struct Loss {
   // Class weights (cross-entropy) enter the mean as row weights, as in PyTorch. Null, or a null
   // result: none.
   std::function<Value(const Value& target, DType dtype)> row_weights;
+  // Targets drawn from the distribution of which the loss is the negative logarithm (but for a
+  // constant), for the Fisher matrix; no gradient flows through them. Null: there is none.
+  std::function<Value(const Value& prediction, const Value& key)> sample;
 
   Value operator()(const Value& prediction, const Value& target, const Value& weight = {}) const;
 };

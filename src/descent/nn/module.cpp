@@ -4,7 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
+#include "descent/autodiff/autodiff.h"
 #include "descent/base/error.h"
 #include "descent/ir/value.h"
 
@@ -37,36 +40,6 @@ Value batch_input(Type batch) {
   batch.per_shard = true;
   return input(std::move(batch), "batch");
 }
-
-class Sequential final : public Module {
- public:
-  explicit Sequential(std::vector<Layer> layers) : layers_(std::move(layers)) {
-    if (std::ranges::find(layers_, nullptr) != layers_.end()) {
-      throw Error(ErrorKind::usage, "a layer is null", "sequential");
-    }
-  }
-
-  Value operator()(Scope& scope, const Value& x) const override {
-    Value y = x;
-    for (std::size_t i = 0; i < layers_.size(); ++i) {
-      y = call(layers_[i], scope, std::to_string(i), y);
-    }
-    return y;
-  }
-
-  std::string describe() const override {
-    return fmt::format("sequential({} layer{})", layers_.size(), layers_.size() == 1 ? "" : "s");
-  }
-
-  std::vector<std::pair<std::string, Layer>> children() const override {
-    std::vector<std::pair<std::string, Layer>> named;
-    for (const auto& layer : layers_) named.emplace_back(std::to_string(named.size()), layer);
-    return named;
-  }
-
- private:
-  std::vector<Layer> layers_;
-};
 
 }  // namespace
 
@@ -175,6 +148,7 @@ Value Scope::traced(const Module& module, const Value& x) {
   if (describing_) rows_.push_back({path_, module.describe(), {}, 0});
   try {
     const Value y = module(*this, x);
+    if (outputs != nullptr) outputs->push_back({path_, kind_of(module), y});
     if (!describing_) return y;
     std::vector<std::int64_t> sample(y.shape().begin() + std::min(y.rank(), 1), y.shape().end());
     rows_[row].output = Shape(std::move(sample));
@@ -187,6 +161,30 @@ Value Scope::traced(const Module& module, const Value& x) {
   } catch (const Error& error) {
     throw located(error, path_, module);
   }
+}
+
+Value Scope::rematerialised(const std::function<Value(const Value&)>& body, const Value& x) {
+  auto before = std::move(updated_);
+  const Value mask_before = mask;
+  std::vector<std::string> names;
+  rematerialise = false;  // inside of a block nothing is kept anyway
+  auto* const watched = std::exchange(outputs, nullptr);  // nor can it be looked at
+  const auto results = checkpoint([&](ValueSpan in) {
+    updated_.clear();
+    Values out{body(in[0])};
+    for (const auto& [name, value] : updated_) {
+      names.push_back(name);
+      out.push_back(value);
+    }
+    if (mask != mask_before) out.push_back(mask);
+    return out;
+  })(ValueSpan(&x, 1));
+  rematerialise = true;
+  outputs = watched;
+  updated_ = std::move(before);
+  for (std::size_t i = 0; i < names.size(); ++i) updated_[names[i]] = results[i + 1];
+  if (results.size() > names.size() + 1) mask = results.back();
+  return results[0];
 }
 
 Value call(const Layer& module, Scope& scope, const std::string& name, const Value& x) {
@@ -203,8 +201,58 @@ Value call(const Layer& module, Scope& scope, const std::string& name, const Val
   };
   const NameScope names(name);
   const Inside path(scope.path_, name);
-  return scope.traced(*module, x);
+  if (!scope.rematerialise || scope.describing_ || module->children().empty()) {
+    return scope.traced(*module, x);
+  }
+  return scope.rematerialised([&](const Value& v) { return scope.traced(*module, v); }, x);
 }
+
+class Sequential final : public Module {
+ public:
+  explicit Sequential(std::vector<Layer> layers) : layers_(std::move(layers)) {
+    if (std::ranges::find(layers_, nullptr) != layers_.end()) {
+      throw Error(ErrorKind::usage, "a layer is null", "sequential");
+    }
+  }
+
+  Value operator()(Scope& scope, const Value& x) const override {
+    if (!scope.rematerialise || scope.describing() || has_blocks()) {
+      return part(scope, x, 0, layers_.size());
+    }
+    // Chen et al. 2016: the root of the length costs least memory.
+    const auto n = layers_.size();
+    const auto length = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(n))));
+    Value y = x;
+    for (std::size_t i = 0; i < n; i += length) {
+      const auto run = [&](const Value& v) { return part(scope, v, i, std::min(i + length, n)); };
+      // The last one's results are needed at once.
+      y = i + length < n ? scope.rematerialised(run, y) : run(y);
+    }
+    return y;
+  }
+
+  std::string describe() const override {
+    return fmt::format("sequential({} layer{})", layers_.size(), layers_.size() == 1 ? "" : "s");
+  }
+
+  std::vector<std::pair<std::string, Layer>> children() const override {
+    std::vector<std::pair<std::string, Layer>> named;
+    for (const auto& layer : layers_) named.emplace_back(std::to_string(named.size()), layer);
+    return named;
+  }
+
+ private:
+  bool has_blocks() const {
+    return std::ranges::any_of(layers_, [](const Layer& l) { return !l->children().empty(); });
+  }
+  Value part(Scope& scope, const Value& x, std::size_t first, std::size_t last) const {
+    Value y = x;
+    for (auto i = first; i < last; ++i) y = call(layers_[i], scope, std::to_string(i), y);
+    return y;
+  }
+
+  std::vector<Layer> layers_;
+};
 
 Layer sequential(std::vector<Layer> layers) {
   return std::make_shared<const Sequential>(std::move(layers));

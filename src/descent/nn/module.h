@@ -40,6 +40,12 @@ struct LayerRow {
   std::int64_t parameters = 0;
 };
 
+// What a layer gave: its full name ("encoder.0"), what it is ("relu"), and the value.
+struct LayerOutput {
+  std::string name, kind;
+  Value value;
+};
+
 // One use of a model: either it collects what the modules ask for (describe), or it hands out the
 // values that were bound (apply). Reentrant; never global.
 class Scope {
@@ -62,8 +68,14 @@ class Scope {
   bool describing() const { return describing_; }
   DType dtype() const { return dtype_; }  // of parameters and activations
   DType compute = DType::float32;         // of products: bfloat16 in mixed precision
+  // Blocks (layers made of layers) keep only their inputs for the backward pass, which computes
+  // what is inside once more; where a sequence has no blocks, runs of about the root of its length
+  // do.
+  bool rematerialise = false;
   // Which tokens [N, T] are none but padding: 0 there, else not 0. Null: none is.
   Value mask;
+  // Where it is set, every layer that is called reports here, inner layers before outer ones.
+  std::vector<LayerOutput>* outputs = nullptr;
   // Key for random operations of this step; an error when applying without one.
   Value key() const;
 
@@ -87,6 +99,7 @@ class Scope {
 
  private:
   friend Value call(const Layer& module, Scope& scope, const std::string& name, const Value& x);
+  friend class Sequential;
   friend std::vector<LayerRow> summarize(const Layer& model, const Type& batch);
   Value variable(const std::string& name, const Shape& shape, const Initializer& init, bool trained,
                  bool decay);
@@ -94,6 +107,8 @@ class Scope {
                   bool trained, bool decay);
   Value handed_out(const std::string& full, const Shape& shape) const;
   Value traced(const Module& module, const Value& x);
+  // body(x) as one rematerialised piece; the buffers and the mask that it sets become its results.
+  Value rematerialised(const std::function<Value(const Value&)>& body, const Value& x);
 
   DType dtype_;
   bool describing_ = true, training_ = true;

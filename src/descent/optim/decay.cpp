@@ -30,4 +30,17 @@ Optimizer decayed_weights(double rate, Decayed decayed) {
   return add_penalty("decayed_weights", rate, decayed, [rate](const Value& p) { return rate * p; });
 }
 
+Optimizer decay_by_rate(const Rate& rate, double weight_decay, Decayed decayed) {
+  require_not_negative("decay_by_rate", "weight_decay", weight_decay);
+  Rule rule{.name = "decay_by_rate"};
+  rule.scalars = {{"decay", [schedule = rate.schedule(), weight_decay](std::int64_t step) {
+                     return -schedule(step) * weight_decay;
+                   }}};
+  rule.update = [decayed](const Item& i) {
+    const bool applies = i.info.decay || decayed == every_parameter;
+    return applies ? i.gradient + i.scalars[0] * i.parameter : i.gradient;
+  };
+  return per_parameter(std::move(rule));
+}
+
 }  // namespace descent::optim

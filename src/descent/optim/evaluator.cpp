@@ -31,6 +31,19 @@ ScalarFn scalar_function(const Objective& objective) {
   };
 }
 
+// {x, d} to the value and the first two derivatives of f(x + t d) at t = 0.
+Fn second_along(const ScalarFn& f) {
+  return [f](ValueSpan in) {
+    const Values direction = {in[1]};
+    const Fn once = [&](ValueSpan at) {
+      auto [y, dy] = jvp([&f](ValueSpan p) { return Values{f(p)}; }, at, direction);
+      return Values{y[0], dy[0]};
+    };
+    auto [y, dy] = jvp(once, in.first(1), direction);
+    return Values{y[0], y[1], dy[1]};
+  };
+}
+
 }  // namespace
 
 Evaluator::Evaluator(Objective objective)
@@ -42,8 +55,7 @@ Evaluator::Evaluator(Objective objective)
   }
 }
 
-Evaluator::Compiled& Evaluator::ready(Compiled& c, const Fn& f, int inputs) const {
-  if (c.plan) return c;
+void Evaluator::prepare(Compiled& c, const Fn& f, int inputs) const {
   const PlanInput vector{.type = {DType::float64, {objective_.size}, false}, .name = "x"};
   c.plan = compile(f, std::vector<PlanInput>(static_cast<std::size_t>(inputs), vector));
   for (int i = 0; i < c.plan.inputs(); ++i) {
@@ -52,7 +64,6 @@ Evaluator::Compiled& Evaluator::ready(Compiled& c, const Fn& f, int inputs) cons
   for (int i = 0; i < c.plan.outputs(); ++i) {
     c.out.push_back(c.plan.output(i).as<double>().data());
   }
-  return c;
 }
 
 void Evaluator::run(Compiled& c, const Vector& x) {
@@ -62,10 +73,12 @@ void Evaluator::run(Compiled& c, const Vector& x) {
 
 double Evaluator::value(const Vector& x) {
   ++evaluations_;
-  auto& c = ready(
-      value_, [this](ValueSpan in) { return Values{f_(in)}; }, 1);
-  run(c, x);
-  return *c.out[0];
+  if (!value_.plan) {
+    prepare(
+        value_, [this](ValueSpan in) { return Values{f_(in)}; }, 1);
+  }
+  run(value_, x);
+  return *value_.out[0];
 }
 
 double Evaluator::value_and_gradient(const Vector& x, Vector& g) {
@@ -81,25 +94,35 @@ double Evaluator::value_and_gradient(const Vector& x, Vector& g) {
     return value(x);
   }
   ++evaluations_;
-  auto& c = ready(gradient_, value_and_grad(f_), 1);
-  run(c, x);
-  g = Vector::Map(c.out[1], x.size());
-  return *c.out[0];
+  if (!gradient_.plan) prepare(gradient_, value_and_grad(f_), 1);
+  run(gradient_, x);
+  g = Vector::Map(gradient_.out[1], x.size());
+  return *gradient_.out[0];
 }
 
 Vector Evaluator::differentiated(const Vector& x) {
-  auto& c = ready(gradient_, value_and_grad(f_), 1);
-  run(c, x);
-  return Vector::Map(c.out[1], x.size());
+  if (!gradient_.plan) prepare(gradient_, value_and_grad(f_), 1);
+  run(gradient_, x);
+  return Vector::Map(gradient_.out[1], x.size());
 }
 
 void Evaluator::hessian_times(const Vector& x, const Vector& v, Vector& product) {
   ++products_;
-  const Fn f = [this](ValueSpan in) { return hvp(f_, in.first(1), in.subspan(1)); };
-  auto& c = ready(product_, f, 2);
-  std::memcpy(c.in[1], v.data(), static_cast<std::size_t>(v.size()) * sizeof(double));
-  run(c, x);
-  product = Vector::Map(c.out[0], x.size());
+  if (!product_.plan) {
+    prepare(
+        product_, [this](ValueSpan in) { return hvp(f_, in.first(1), in.subspan(1)); }, 2);
+  }
+  std::memcpy(product_.in[1], v.data(), static_cast<std::size_t>(v.size()) * sizeof(double));
+  run(product_, x);
+  product = Vector::Map(product_.out[0], x.size());
+}
+
+Evaluator::Along Evaluator::along(const Vector& x, const Vector& d) {
+  ++evaluations_;
+  if (!along_.plan) prepare(along_, second_along(f_), 2);
+  std::memcpy(along_.in[1], d.data(), static_cast<std::size_t>(d.size()) * sizeof(double));
+  run(along_, x);
+  return {*along_.out[0], *along_.out[1], *along_.out[2]};
 }
 
 Matrix Evaluator::hessian(const Vector& x) {

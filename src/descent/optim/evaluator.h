@@ -23,6 +23,11 @@ class Evaluator {
   double value_and_gradient(const Vector& x, Vector& g);
   // H(x) v: forward over reverse, exact, about the price of two gradients.
   void hessian_times(const Vector& x, const Vector& v, Vector& product);
+  // phi(t) = f(x + t d) at t = 0, by forward mode twice; counted as an evaluation.
+  struct Along {
+    double value = 0, slope = 0, curvature = 0;
+  };
+  Along along(const Vector& x, const Vector& d);
   Matrix hessian(const Vector& x);  // by `size` products, symmetric
   // Our gradient, whether or not the user gave one.
   Vector differentiated(const Vector& x);
@@ -40,12 +45,12 @@ class Evaluator {
     Plan plan;
     std::vector<double*> in, out;
   };
-  Compiled& ready(Compiled& c, const Fn& f, int inputs) const;
-  void run(Compiled& c, const Vector& x);
+  void prepare(Compiled& c, const Fn& f, int inputs) const;
+  static void run(Compiled& c, const Vector& x);
 
   Objective objective_;
   ScalarFn f_;
-  Compiled value_, gradient_, product_;
+  Compiled value_, gradient_, product_, along_;
   std::int64_t evaluations_ = 0, products_ = 0;
 };
 

@@ -211,9 +211,13 @@ class Parser {
       }
       if (take(":")) {
         part.range = true;
-        if (peek() != ']' && peek() != ',') {
+        if (peek() != ']' && peek() != ',' && peek() != ':') {
           comparison();
           part.has_end = true;
+        }
+        if (take(":")) {
+          comparison();
+          part.has_step = true;
         }
       }
       made.parts.push_back(part);

@@ -10,7 +10,7 @@
 //                and the other a matrix or a vector it is the matrix product, as on paper; .* is
 //                always by elements, @ always NumPy's matmul. x' of a vector is a row: x'*A*x is a
 //                number
-//   indices      x[0], x[-1], x[1:], x[:-1], A[0], A[:, 1]: Python's
+//   indices      x[0], x[-1], x[1:], x[:-1], x[0::2], A[0], A[:, 1]: Python's
 //   calls        sin(x), max(x) of all elements, max(x, 0) by elements ...; functions() lists them
 #pragma once
 #include <map>

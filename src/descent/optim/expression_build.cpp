@@ -178,7 +178,9 @@ Value apply_index(const Value& x, const std::vector<IndexPart>& parts,
       const auto end = std::clamp<std::int64_t>(bound(part.has_end, extent), 0, extent);
       if (begin >= end)
         throw Error(ErrorKind::usage, fmt::format("an empty range of {} elements", extent));
-      y = slice(y, axis, begin, end);
+      const auto step = part.has_step ? whole(ends[next++], "a step") : 1;
+      if (step < 1) throw Error(ErrorKind::usage, fmt::format("a step of {}", step));
+      y = slice(y, axis, begin, end, step);
       ++axis;
     } else {
       const auto at = bound(true, 0);
@@ -268,8 +270,7 @@ Value Expression::build(const std::map<std::string, Value>& bound) const {
       }
       case Code::index: {
         std::size_t ends = 0;
-        for (const auto& part : i.parts)
-          ends += static_cast<std::size_t>(part.has_begin) + static_cast<std::size_t>(part.has_end);
+        for (const auto& part : i.parts) ends += static_cast<std::size_t>(part.operands());
         const auto operands = pop_many(ends);
         const auto x = pop();
         return {.value = expression::apply_index(expression::as_value(x), i.parts, operands),

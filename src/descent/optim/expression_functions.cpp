@@ -66,6 +66,24 @@ Value linspace(Operands x) {
   if (n == 1) return reshape(from, {1});
   return from + (to - from) * (iota(n, DType::float64) / static_cast<double>(n - 1));
 }
+// By halves, so that a long product is a shallow graph.
+Value product_of_all(const Value& x) {
+  Value y = reshape(x, {x.shape().size()});
+  for (auto n = y.shape()[0]; n > 1; n = y.shape()[0]) {
+    const Value pairs = slice(y, 0, 0, n / 2) * slice(y, 0, n / 2, n / 2 * 2);
+    y = n % 2 == 0 ? pairs : concat({pairs, slice(y, 0, n - 1, n)});
+  }
+  return reshape(y, {});
+}
+// Numbers and vectors after each other.
+Value joined(Operands x) {
+  Values parts;
+  for (const auto& operand : x) {
+    const Value part = as_value(operand);
+    parts.push_back(reshape(part, {part.shape().size()}));
+  }
+  return concat(parts);
+}
 Value zero_vector(Operands x) { return filled(x[0], 0); }
 Value one_vector(Operands x) { return filled(x[0], 1); }
 
@@ -81,6 +99,7 @@ constexpr Function kFunctions[] = {
     {.name = "cbrt", .make = of_one<cbrt>},
     {.name = "ceil", .make = of_one<ceil>},
     {.name = "clamp", .least = 3, .most = 3, .make = clamped},
+    {.name = "concat", .most = -1, .make = joined},
     {.name = "cos", .make = of_one<cos>},
     {.name = "cosh", .make = of_one<cosh>},
     {.name = "dot", .least = 2, .most = 2, .make = of_two<inner>},
@@ -103,6 +122,7 @@ constexpr Function kFunctions[] = {
     {.name = "ones", .make = one_vector},
     {.name = "outer", .least = 2, .most = 2, .make = of_two<outer>},
     {.name = "pow", .least = 2, .most = 2, .make = power},
+    {.name = "prod", .make = of_one<product_of_all>},
     {.name = "range", .make = range},
     {.name = "relu", .make = of_one<relu>},
     {.name = "round", .make = of_one<round>},

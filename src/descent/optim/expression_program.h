@@ -36,9 +36,12 @@ enum class Code {
   index  // by `parts`
 };
 
-// One part of x[...]: an index, or a range whose ends may be missing.
+// One part of x[...]: an index, or a range whose ends and step may be missing.
 struct IndexPart {
-  bool range = false, has_begin = false, has_end = false;
+  bool range = false, has_begin = false, has_end = false, has_step = false;
+  int operands() const {
+    return static_cast<int>(has_begin) + static_cast<int>(has_end) + static_cast<int>(has_step);
+  }
 };
 
 struct Instruction {

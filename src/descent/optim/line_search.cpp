@@ -8,13 +8,12 @@
 namespace descent::optim {
 namespace {
 
-// How much a value may rise by rounding: a few units in its last place.
-double rounding(const LinePoint& start) {
-  return 8 * std::numeric_limits<double>::epsilon() * std::abs(start.value);
-}
+constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 
+// The approximate condition, only where the values differ by rounding.
 bool approximately(const LinePoint& p, const LinePoint& start, const LineSearchOptions& o) {
-  return p.value <= start.value + rounding(start) && p.slope <= (2 * o.decrease - 1) * start.slope;
+  return std::abs(p.value - start.value) <= 8 * kEpsilon * std::abs(start.value) &&
+         p.slope <= (2 * o.decrease - 1) * start.slope;
 }
 
 bool decreases(const LinePoint& p, const LinePoint& start, const LineSearchOptions& o) {
@@ -56,6 +55,13 @@ double interpolate(const LinePoint& a, const LinePoint& b) {
   const double width = b.step - a.step;
   if (!b.finite()) return a.step + 0.1 * width;
   if (!a.finite()) return b.step - 0.1 * width;
+  // Where rounding of the values would show in the cubic: the secant of the slopes.
+  if (3 * kEpsilon * (std::abs(a.value) + std::abs(b.value)) >
+          1e-9 * std::abs(width) * std::max(std::abs(a.slope), std::abs(b.slope)) &&
+      a.slope * b.slope < 0) {
+    const double part = a.slope / (a.slope - b.slope);
+    return a.step + std::clamp(part, 0.01, 0.99) * width;
+  }
   // Nocedal & Wright (3.59)
   const double d1 = a.slope + b.slope - 3 * (a.value - b.value) / (a.step - b.step);
   const double under = d1 * d1 - a.slope * b.slope;

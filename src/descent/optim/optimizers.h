@@ -22,12 +22,18 @@ namespace descent::optim {
 // Which parameters weight decay and penalties apply to.
 enum Decayed { except_bias_and_norm, every_parameter };
 
+// Whose arithmetic, where the same name means different things; the file of each optimizer says how
+// they differ. Defaults stay PyTorch's here; the option `convention` of a configuration changes
+// them too, and Keras's weight decay is decoupled.
+enum class Convention { torch, keras, paper };
+
 struct SgdOptions {
   Rate lr = 1e-3;
   double momentum = 0, dampening = 0;
   bool nesterov = false;
   double weight_decay = 0;  // coupled: added to the gradient
   Decayed decayed = except_bias_and_norm;
+  Convention convention = Convention::torch;
 };
 Optimizer sgd(const SgdOptions& options = {});
 
@@ -37,6 +43,7 @@ struct AdamOptions {
   bool amsgrad = false;
   double weight_decay = 0;  // coupled: added to the gradient
   Decayed decayed = except_bias_and_norm;
+  Convention convention = Convention::torch;
 };
 Optimizer adam(const AdamOptions& options = {});
 
@@ -46,6 +53,8 @@ struct AdamwOptions {
   bool amsgrad = false;
   double weight_decay = 0.01;  // decoupled: parameters shrink by lr * weight_decay
   Decayed decayed = except_bias_and_norm;
+  Convention convention = Convention::torch;
+  Schedule multiplier = {};  // paper: of weight_decay, in the place of lr; null: 1
 };
 Optimizer adamw(const AdamwOptions& options = {});
 
@@ -54,6 +63,7 @@ struct AdagradOptions {
   double lr_decay = 0, initial_accumulator = 0, eps = 1e-10;
   double weight_decay = 0;  // coupled
   Decayed decayed = except_bias_and_norm;
+  Convention convention = Convention::torch;
 };
 Optimizer adagrad(const AdagradOptions& options = {});
 
@@ -64,8 +74,48 @@ struct RmspropOptions {
   double momentum = 0;
   double weight_decay = 0;  // coupled
   Decayed decayed = except_bias_and_norm;
+  Convention convention = Convention::torch;
 };
 Optimizer rmsprop(const RmspropOptions& options = {});
+
+enum class Graft { none, sgd, adagrad };
+struct ShampooScale {
+  double beta2 = 1, eps = 1e-6, momentum = 0;  // beta2 = 1: sums
+  std::int64_t refresh = 10, max_dim = 512;
+  Graft graft = Graft::none;
+};
+struct ShampooOptions {
+  Rate lr = 0.02;
+  ShampooScale scale = {};
+  double weight_decay = 0;  // coupled
+  Decayed decayed = except_bias_and_norm;
+};
+Optimizer shampoo(const ShampooOptions& options = {});
+
+struct SoapScale {
+  double b1 = 0.95, b2 = 0.95, eps = 1e-8;
+  std::int64_t refresh = 10, max_dim = 1024;
+};
+struct SoapOptions {
+  Rate lr = 3e-3;
+  SoapScale scale = {};
+  double weight_decay = 0.01;  // decoupled
+  Decayed decayed = except_bias_and_norm;
+};
+Optimizer soap(const SoapOptions& options = {});
+
+struct KfacScale {
+  double damping = 1e-3, decay = 0.95, momentum = 0.9, kl_clip = 1e-3;  // kl_clip = 0: off
+  std::int64_t refresh = 10, observe = 1, max_dim = 1024;
+  bool sampled = true;  // the Fisher matrix; false: the empirical one
+};
+struct KfacOptions {
+  Rate lr = 0.1;
+  KfacScale scale = {};
+  double weight_decay = 0;  // coupled
+  Decayed decayed = except_bias_and_norm;
+};
+Optimizer kfac(const KfacOptions& options = {});
 
 // ---- pieces ----
 
@@ -74,6 +124,15 @@ Optimizer rmsprop(const RmspropOptions& options = {});
 Optimizer clip_by_global_norm(double max_norm);
 // Each element into [-max_value, max_value].
 Optimizer clip_by_value(double max_value);
+// Each parameter's gradient times max_norm / max(norm, max_norm), norm: its own (Keras clipnorm).
+Optimizer clip_each(double max_norm);
+// Adaptive gradient clipping (Brock et al. 2021): the gradient of each unit (a row of a matrix, a
+// filter; a vector as a whole) to at most `ratio` times the norm of its weights, which count for at
+// least `eps`.
+Optimizer clip_adaptive(double ratio, double eps = 1e-3);
+// All gradients together to the norm that `percent` of the last `window` norms, this one among
+// them, do not exceed (AutoClip, Seetharaman et al. 2020).
+Optimizer clip_by_percentile(double percent, std::int64_t window = 1000);
 
 // gradient + rate * sign(parameter): the penalty rate * |parameter|_1.
 Optimizer l1_penalty(double rate, Decayed decayed = except_bias_and_norm);
@@ -94,19 +153,28 @@ Optimizer trace(TraceOptions options = {});
 struct AdamScale {
   double b1 = 0.9, b2 = 0.999, eps = 1e-8;
   bool amsgrad = false;
+  Convention convention = Convention::torch;
 };
 Optimizer scale_by_adam(AdamScale options = {});
 
 struct AdagradScale {
   double lr_decay = 0, initial_accumulator = 0, eps = 1e-10;
+  Convention convention = Convention::torch;
 };
 Optimizer scale_by_adagrad(AdagradScale options = {});
 
 struct RmsScale {
   double alpha = 0.99, eps = 1e-8;
   bool centered = false;
+  Convention convention = Convention::torch;
 };
 Optimizer scale_by_rms(RmsScale options = {});
+
+// See transforms/shampoo.cpp and transforms/soap.cpp.
+Optimizer scale_by_shampoo(ShampooScale options = {});
+Optimizer scale_by_soap(SoapScale options = {});
+// See transforms/kfac.cpp; without the momentum. `rate`: that of the steps, for kl_clip.
+Optimizer scale_by_kfac(KfacScale options, const Rate& rate);
 
 // Times a fixed factor.
 Optimizer scale(double factor);

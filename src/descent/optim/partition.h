@@ -14,6 +14,7 @@ namespace descent::optim {
 struct Part {
   std::vector<std::string> match;  // patterns of names, * for any characters
   Optimizer optimizer;
+  std::function<bool(const Parameter&)> takes = {};  // in the place of the patterns
 };
 // Each parameter follows the first part that matches its name, or `rest`. A transformation that
 // looks at all gradients together (clip_by_global_norm) looks at those of its part: to clip all of
@@ -28,7 +29,8 @@ struct Group {
   std::optional<double> weight_decay;
   Schedule schedule;  // of the group's lr
 };
-// The optimizer `name` with these groups; clip_norm is over all parameters together.
+// The optimizer `name` with these groups; clip_norm, clip_percentile and sam are over all
+// parameters together.
 Optimizer grouped(const std::string& name, const Options& options, const Schedule& schedule,
                   const std::vector<Group>& groups);
 // Each pattern must match a parameter that no group before it has taken; else a usage error.

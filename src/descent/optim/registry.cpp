@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "descent/base/error.h"
+#include "descent/optim/proximal.h"
 #include "descent/optim/rule.h"
+#include "descent/optim/wrappers.h"
 
 namespace descent::optim {
 namespace {
@@ -21,11 +25,30 @@ std::vector<Option> shared_options(const OptimizerRow& row) {
                     "scale all gradients down to this Euclidean norm together; 0: off"),
       number_option("clip_value", 0,
                     "cut each element of the gradient to [-clip_value, clip_value]; 0: off"),
+      number_option("clip_percentile", 0,
+                    "scale all gradients down to this percentile of their last norms; 0: off", 0,
+                    100),
+      {.key = "clip_window",
+       .type = OptionType::integer,
+       .fallback = std::int64_t{1000},
+       .help = "how many norms clip_percentile looks back on",
+       .min = 1},
+      number_option("clip_each", 0,
+                    "scale the gradient of each parameter down to this norm; 0: off"),
+      number_option("clip_adaptive", 0,
+                    "scale the gradient of each unit down to this part of the norm of its weights; "
+                    "0: off"),
       number_option("l1", 0, "L1 penalty: l1 * sign(parameter) is added to the gradient"),
       number_option(
           "l2", 0, "L2 penalty: l2 * parameter is added to the gradient, whatever weight_decay is"),
-      boolean_option("decay_all",
-                     "weight_decay, l1 and l2 act on biases and normalisation parameters too"),
+      {.key = "prox",
+       .type = OptionType::text,
+       .help = "proximal step after each step, with its rate: l1:RATE (exact zeros), group:RATE "
+               "(rows of weights become 0), box:LOW,HIGH, simplex (rows of weights sum to 1), "
+               "ball:RADIUS; default: none"},
+      boolean_option(
+          "decay_all",
+          "weight_decay, l1, l2 and prox act on biases and normalisation parameters too"),
   };
 }
 
@@ -73,6 +96,11 @@ Schedule make_schedule(const ScheduleRow& row, const Options& options, const Run
   return warmup(warmup_steps, std::move(schedule), options.number("warmup_start_factor"));
 }
 
+bool says_decoupled(const Options& o) {
+  return convention_of(o) == Convention::keras ||
+         (o.has("decoupled_weight_decay") && o.boolean("decoupled_weight_decay"));
+}
+
 }  // namespace
 
 const OptimizerRegistry& optimizers() {
@@ -95,19 +123,48 @@ const ScheduleRegistry& schedules() {
 
 void add_optimizer(OptimizerRegistry& registry, const OptimizerRow& row) {
   auto options = row.options;
-  for (auto& option : shared_options(row)) options.push_back(std::move(option));
-  auto make = [rule = row.rule, decoupled = row.decoupled](const Options& o, const Schedule& rate) {
-    const double weight_decay = o.number("weight_decay");
-    return around(rule(o),
-                  {.lr = rate,
-                   .clip_norm = o.number("clip_norm"),
-                   .clip_value = o.number("clip_value"),
-                   .l1 = o.number("l1"),
-                   .l2 = o.number("l2") + (decoupled ? 0 : weight_decay),
-                   .weight_decay = decoupled ? weight_decay : 0,
-                   .decayed = o.boolean("decay_all") ? every_parameter : except_bias_and_norm});
+  const auto owns = [&](const std::string& key) {
+    return std::ranges::find(row.options, key, &Option::key) != row.options.end();
+  };
+  const bool own_decay = owns("weight_decay"), own_l1 = owns("l1"), own_l2 = owns("l2");
+  for (auto& option : shared_options(row)) {
+    if (!owns(option.key)) options.push_back(std::move(option));
+  }
+  for (auto& option : wrapper_options()) options.push_back(std::move(option));
+  auto make = [=, rule = row.rule, whole = row.whole, always = row.decoupled](
+                  const Options& o, const Schedule& rate) {
+    const double weight_decay = own_decay ? 0 : o.number("weight_decay");
+    const bool decoupled = always || says_decoupled(o);
+    const auto update = whole ? whole(o, rate) : nullptr;
+    auto inner = around(
+        update ? update : rule(o),
+        {.lr = rate,
+         .clip_norm = o.number("clip_norm"),
+         .clip_value = o.number("clip_value"),
+         .l1 = own_l1 ? 0 : o.number("l1"),
+         .l2 = (own_l2 ? 0 : o.number("l2")) + (decoupled ? 0 : weight_decay),
+         .weight_decay = decoupled ? weight_decay : 0,
+         .decayed = decayed_by(o),
+         .clip_percentile = o.number("clip_percentile"),
+         .clip_each = o.number("clip_each"),
+         .clip_adaptive = o.number("clip_adaptive"),
+         .clip_window = o.integer("clip_window"),
+         .before_rule = before_rule_from(o),
+         .whole = static_cast<bool>(update),
+         .after = o.has("prox") ? proximal_step(prox_from(o.text("prox")), rate, decayed_by(o))
+                                : nullptr});
+    auto links = after_rate_from(o);
+    const auto sharpness = sharpness_from(o);
+    if (links.empty() && !sharpness) return inner;
+    links.insert(links.begin(), std::move(inner));
+    if (sharpness) links.insert(links.begin(), sharpness);
+    return chain(std::move(links));
   };
   registry.add({row.name, row.help, std::move(options), std::move(make)});
+}
+
+Decayed decayed_by(const Options& options) {
+  return options.boolean("decay_all") ? every_parameter : except_bias_and_norm;
 }
 
 void add_schedule(ScheduleRegistry& registry, const ScheduleRow& row) {
@@ -125,6 +182,32 @@ Option number_option(std::string key, double fallback, std::string help, double 
           .help = std::move(help),
           .min = min,
           .max = max};
+}
+
+Option convention_option(std::vector<std::string> choices, const std::string& help) {
+  Option option{.key = "convention", .type = OptionType::text, .help = help};
+  option.fallback = choices.front();
+  option.choices = std::move(choices);
+  return option;
+}
+
+Convention convention_of(const Options& options) {
+  if (!options.has("convention")) return Convention::torch;
+  const auto& name = options.text("convention");
+  if (name == "keras") return Convention::keras;
+  return name == "paper" ? Convention::paper : Convention::torch;
+}
+
+Option open_option(std::string key, std::string help, std::optional<double> max) {
+  return {.key = std::move(key),
+          .type = OptionType::number,
+          .help = std::move(help),
+          .min = 0,
+          .max = max};
+}
+
+double number_or(const Options& options, const std::string& key, double fallback) {
+  return options.has(key) ? options.number(key) : fallback;
 }
 
 Option boolean_option(std::string key, std::string help) {

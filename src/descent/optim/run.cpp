@@ -156,6 +156,22 @@ void Run::accept(const Vector& to, double value_there, const Vector& gradient_th
   check_end();
 }
 
+void Run::restart_at(const Vector& to) {
+  x = to;
+  value = f.value_and_gradient(x, gradient);
+  require_finite_start();
+}
+
+void Run::accept_value(const Vector& to, double value_there) {
+  const double step = options_.watch ? (to - x).norm() : 0;
+  x = to;
+  value = value_there;
+  norm_ = std::numeric_limits<double>::quiet_NaN();
+  ++iteration_;
+  tell(step);
+  check_end();
+}
+
 void Run::stuck(const std::string& why, bool converged) {
   while (options_.steps > 0 && iteration_ < most_) {
     ++iteration_;
@@ -173,6 +189,10 @@ void Run::diverged(const std::string& why) {
 }
 
 Minimum Run::finish() {
+  if (std::isnan(norm_)) {
+    gradient = f.differentiated(x);
+    measure();
+  }
   Minimum found;
   found.x.assign(x.begin(), x.end());
   found.value = total();
@@ -181,6 +201,10 @@ Minimum Run::finish() {
   found.evaluations = f.evaluations();
   found.converged = converged_;
   found.reason = reason_;
+  if (!options_.classify) {
+    found.kind = "unknown";
+    return found;
+  }
   bool bound = on_boundary && on_boundary(x);
   for (Eigen::Index i = 0; has_bounds() && i < x.size(); ++i)
     bound = bound || x[i] <= lower(i) || x[i] >= upper(i);

@@ -47,6 +47,10 @@ class Run {
   // ends the run as diverged, at the last point.
   void move_to(const Vector& to);
   void accept(const Vector& to, double value_there, const Vector& gradient_there);
+  // The same by a method that asks for no gradients: it is computed when the run is over.
+  void accept_value(const Vector& to, double value_there);
+  // Moves the start, before the first goes_on(): into a method's own constraint.
+  void restart_at(const Vector& to);
   // The method cannot do better: the run is over. With a number of steps to be made, the rest of
   // them are counted as steps of length 0.
   void stuck(const std::string& why, bool converged = false);

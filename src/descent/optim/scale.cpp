@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "descent/ops/ops.h"
 #include "descent/optim/rule.h"
 
@@ -14,6 +16,14 @@ Optimizer scale_by_schedule(const Rate& rate) {
        .scalars = {{"minus_lr",
                     [schedule = rate.schedule()](std::int64_t step) { return -schedule(step); }}},
        .update = [](const Item& i) { return i.gradient * i.scalars[0]; }});
+}
+
+double one_minus_power(double b, std::int64_t t) {
+  return -std::expm1(static_cast<double>(t) * std::log(b));
+}
+
+HostScalar bias_correction(std::string name, double b) {
+  return {std::move(name), [b](std::int64_t step) { return 1 / one_minus_power(b, step + 1); }};
 }
 
 }  // namespace descent::optim

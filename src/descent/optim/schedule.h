@@ -51,6 +51,58 @@ struct OneCycleOptions {
 // Smith & Topin 2018, "Super-convergence". lr is the peak; momentum does not cycle.
 Schedule one_cycle(double lr, std::int64_t steps, OneCycleOptions options = {});
 
+// lr times factor for the first steps, then lr                            torch: ConstantLR
+struct ConstantFactorOptions {
+  double factor = 1.0 / 3;
+  std::int64_t steps = 5;
+};
+Schedule constant_factor(double lr, ConstantFactorOptions options = {});
+// lr times the factors of the milestones <= step                          torch: MultiplicativeLR
+Schedule multiplicative(double lr, std::vector<std::int64_t> milestones,
+                        std::vector<double> factors);
+
+enum class Cycles { triangular, triangular2, exp_range };
+struct CyclicOptions {
+  double min_lr = 0;
+  std::int64_t step_size_up = 2000, step_size_down = 0;  // 0: as step_size_up
+  Cycles mode = Cycles::triangular;
+  double gamma = 1;  // of exp_range
+};
+// From min_lr up to lr and down again                                     torch: CyclicLR
+// Smith 2017, "Cyclical learning rates for training neural networks".
+Schedule cyclic(double lr, CyclicOptions options = {});
+
+struct CosineRestartsOptions {
+  std::int64_t period_factor = 1;  // T_mult
+  double min_lr = 0;
+};
+// A cosine that begins again after period (T_0), then after
+// period_factor times as many steps               torch: CosineAnnealingWarmRestarts
+Schedule cosine_restarts(double lr, std::int64_t period, CosineRestartsOptions options = {});
+
+struct InverseSqrtOptions {
+  bool hold = false;  // keep lr for timescale steps first (T5)
+};
+// lr sqrt(timescale / (timescale + step)): after a warm-up of timescale steps, the Transformer's
+// (Vaswani et al. 2017). hold: lr sqrt(timescale / max(timescale, step)) (Raffel et al. 2020).
+Schedule inverse_sqrt(double lr, std::int64_t timescale, InverseSqrtOptions options = {});
+
+enum class Decay { linear, cosine, sqrt };
+struct WsdOptions {
+  Decay shape = Decay::linear;
+  double min_lr = 0;
+};
+// lr for stable_steps, then down to min_lr in decay_steps; warmup() goes before it. Hu et al. 2024.
+Schedule wsd(double lr, std::int64_t stable_steps, std::int64_t decay_steps,
+             WsdOptions options = {});
+
+// One after another, each from its own step 0; schedules[i + 1] begins at
+// milestones[i]                                                           torch: SequentialLR
+Schedule sequential(std::vector<Schedule> schedules, std::vector<std::int64_t> milestones);
+// lr times the product of schedule(step) / lr: all of them at once, each
+// made for the rate lr                                                    torch: ChainedScheduler
+Schedule chained(double lr, std::vector<Schedule> schedules);
+
 // Rises from start_factor times the schedule's first rate to that rate in `steps` steps, then
 // follows the schedule from its beginning:
 //   step < steps:  schedule(0) * (start_factor + (1 - start_factor) step / steps)

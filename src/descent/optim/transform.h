@@ -33,10 +33,23 @@ struct HostScalar {
   std::function<double(std::int64_t step)> at;
 };
 
+// What a transformation sees of a step besides the updates and its state. What a caller cannot give
+// is null (a sequence of gradients has no loss); rule.h has checks that say so.
 struct UpdateContext {
   ValueSpan parameters;  // current values
   const std::vector<Parameter>& info;
-  ValueSpan scalars;  // this transform's host scalars, as values
+  ValueSpan scalars;         // this transform's host scalars, as values
+  std::int64_t variant = 0;  // this transform's variant of the step
+  Value loss = {};           // of this step's batch, at the current parameters
+  Value key = {};            // random key of the step, int64 scalar
+  // Gradients of this batch's loss at other parameters; H v, the Hessian being that of this batch's
+  // loss at the current parameters. Both take and give one value per parameter.
+  std::function<Values(ValueSpan parameters)> gradient_at = {};
+  std::function<Values(ValueSpan v)> hessian_product = {};
+  // The same batch's loss with targets drawn from the model's own distribution: the expected
+  // product of its gradients is the Fisher matrix. Null also where the loss has no such
+  // distribution.
+  std::function<Value()> sampled_loss = {};
 };
 
 class Transform {
@@ -54,6 +67,23 @@ class Transform {
   // updates: one per parameter, in: from the transformation before (the gradients first), out: to
   // the next. state: in the order of state(), replaced by its new values.
   virtual void update(Values& updates, Values& state, const UpdateContext& context) const = 0;
+
+  // For work that is done only at some steps (a Hessian every tenth): the step is compiled once for
+  // each variant, and update() finds in UpdateContext::variant which it writes. A function of the
+  // step alone, so that a resumed run does as the first; in [0, variants()).
+  virtual std::int64_t variants() const { return 1; }
+  virtual std::int64_t variant(std::int64_t step) const {
+    (void)step;
+    return 0;
+  }
+
+  // The weights to validate, test and save in the place of `parameters`, where a transformation
+  // keeps such (a running average), from the parameters and the state after a step. Empty: none.
+  virtual Values averaged(ValueSpan parameters, ValueSpan state,
+                          const std::vector<Parameter>& info) const {
+    (void)parameters, (void)state, (void)info;
+    return {};
+  }
 };
 using Optimizer = std::shared_ptr<const Transform>;
 
@@ -68,6 +98,9 @@ using Schedule = std::function<double(std::int64_t step)>;
 struct Updated {
   Values parameters, state;
 };
+Updated apply_optimizer(const Optimizer& optimizer, ValueSpan gradients, ValueSpan state,
+                        const UpdateContext& context);
+// Where there is no more to give than gradients.
 Updated apply_optimizer(const Optimizer& optimizer, const std::vector<Parameter>& info,
                         ValueSpan parameters, ValueSpan gradients, ValueSpan state,
                         ValueSpan scalars);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <numbers>
 
@@ -29,8 +30,8 @@ void require(cairo_status_t status) {
                 fmt::format("cannot draw a figure: {}", cairo_status_to_string(status)));
 }
 
-void draw_on(cairo_surface_t* surface, double width, double height, double scale,
-             const Draw& draw) {
+void draw_on(cairo_surface_t* surface, double width, double height, double scale, const Draw& draw,
+             bool white = true) {
   const std::unique_ptr<cairo_t, decltype(&cairo_destroy)> cairo(cairo_create(surface),
                                                                  &cairo_destroy);
   cairo_scale(cairo.get(), scale, scale);
@@ -43,17 +44,28 @@ void draw_on(cairo_surface_t* surface, double width, double height, double scale
   cairo_set_font_options(cairo.get(), options.get());
   cairo_set_line_join(cairo.get(), CAIRO_LINE_JOIN_ROUND);
   const Canvas canvas(cairo.get());
-  canvas.fill({.left = 0, .top = 0, .width = width, .height = height}, kWhite);
+  if (white) canvas.fill({.left = 0, .top = 0, .width = width, .height = height}, kWhite);
   draw(canvas);
   require(cairo_status(cairo.get()));
 }
 
-Surface draw_image(double width, double height, double scale, const Draw& draw) {
+Surface draw_image(double width, double height, double scale, const Draw& draw,
+                   const Pixels* under = nullptr) {
   Surface surface(cairo_image_surface_create(CAIRO_FORMAT_RGB24,
                                              static_cast<int>(std::lround(width * scale)),
                                              static_cast<int>(std::lround(height * scale))));
   require(cairo_surface_status(surface.get()));
-  draw_on(surface.get(), width, height, scale, draw);
+  if (under != nullptr) {
+    auto* rows = cairo_image_surface_get_data(surface.get());
+    const int stride = cairo_image_surface_get_stride(surface.get());
+    for (int y = 0; y < under->height; ++y) {
+      const auto* row = under->rgb.data() + std::ptrdiff_t{y} * under->width;
+      std::memcpy(rows + std::ptrdiff_t{y} * stride, row,
+                  static_cast<std::size_t>(under->width) * sizeof(*row));
+    }
+    cairo_surface_mark_dirty(surface.get());
+  }
+  draw_on(surface.get(), width, height, scale, draw, under == nullptr);
   cairo_surface_flush(surface.get());
   return surface;
 }
@@ -207,8 +219,9 @@ std::string render_png(double width, double height, double scale, const Draw& dr
   return bytes;
 }
 
-Pixels render_pixels(double width, double height, double scale, const Draw& draw) {
-  const auto surface = draw_image(width, height, scale, draw);
+Pixels render_pixels(double width, double height, double scale, const Draw& draw,
+                     const Pixels* under) {
+  const auto surface = draw_image(width, height, scale, draw, under);
   Pixels pixels = {.width = cairo_image_surface_get_width(surface.get()),
                    .height = cairo_image_surface_get_height(surface.get()),
                    .rgb = {}};

@@ -1,5 +1,6 @@
 // What is drawn on: cairo, with the few things that figures need.
 #pragma once
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -74,6 +75,8 @@ struct Pixels {
   int width = 0, height = 0;
   std::vector<std::uint32_t> rgb;
 };
-Pixels render_pixels(double width, double height, double scale, const Draw& draw);
+// Over the picture `under` of the same size, or over white.
+Pixels render_pixels(double width, double height, double scale, const Draw& draw,
+                     const Pixels* under = nullptr);
 
 }  // namespace descent::plot

@@ -26,7 +26,8 @@ Grid grid_of(const Figure& figure) {
   const int panels = std::max(1, static_cast<int>(figure.panels.size()));
   const int columns = std::min(panels, figure.columns > 0 ? figure.columns : 3);
   const int rows = (panels + columns - 1) / columns;
-  const bool maps = std::ranges::any_of(figure.panels, [](const auto& p) { return p.map.has_value(); });
+  const bool maps =
+      std::ranges::any_of(figure.panels, [](const auto& p) { return p.map.has_value(); });
   const double top = figure.title.empty() ? 0 : kTitle;
   Grid grid;
   grid.width = figure.width > 0 ? figure.width : 640.0 * columns;

@@ -44,7 +44,7 @@ std::string number_label(double value, int digits) {
   const auto mark = rounded.find('e');
   const int exponent = std::stoi(rounded.substr(mark + 1));
   if (exponent >= -4 && exponent <= 5) {
-    auto text = fmt::format("{:.{}f}", value, std::max(0, digits - 1 - exponent));
+    auto text = fmt::format("{:.{}f}", std::stod(rounded), std::max(0, digits - 1 - exponent));
     if (text.find('.') != std::string::npos) {
       text.erase(text.find_last_not_of('0') + 1);
       if (text.ends_with('.')) text.pop_back();

@@ -45,23 +45,33 @@ std::string to_line(const Record& record) {
   return line.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
-JsonlSink::JsonlSink(std::string path) : path_(std::move(path)) {}
+JsonLines::JsonLines(std::string path) : path_(std::move(path)) {}
 
-void JsonlSink::begin(const RunInfo& info) {
+void JsonLines::begin(std::int64_t first_step) {
+  const bool resumed = first_step > 0 && std::filesystem::exists(path_);
+  reopen(resumed ? lines_until(read_file(path_), first_step) : "");
+}
+
+void JsonLines::rewind(std::int64_t step) {
+  if (file_) reopen(lines_until(read_file(path_), step));
+}
+
+void JsonLines::reopen(const std::string& content) {
   file_.reset();
-  const bool resumed = info.first_step > 0 && std::filesystem::exists(path_);
-  write_file_atomic(path_, resumed ? lines_until(read_file(path_), info.first_step) : "");
+  write_file_atomic(path_, content);
   file_.reset(std::fopen(path_.c_str(), "ae"));
   if (!file_) fail(path_, "open");
 }
 
-void JsonlSink::record(const Record& record) {
-  if (!file_) return;  // told before begin()
-  const auto line = to_line(record) + "\n";
-  if (std::fwrite(line.data(), 1, line.size(), file_.get()) != line.size() ||
+void JsonLines::write(const std::string& line) {
+  if (!file_) return;
+  const auto whole = line + "\n";
+  if (std::fwrite(whole.data(), 1, whole.size(), file_.get()) != whole.size() ||
       std::fflush(file_.get()) != 0) {
     fail(path_, "write");
   }
 }
+
+void JsonlSink::record(const Record& record) { lines_.write(to_line(record)); }
 
 }  // namespace descent::track

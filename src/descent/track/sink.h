@@ -58,6 +58,8 @@ class Sink {
   }
   // The run is over, by whatever reason; summary as in summary.json.
   virtual void end(const nlohmann::json& summary) { (void)summary; }
+  // The run goes back to `step`: what was told of later steps does not count.
+  virtual void rewind(std::int64_t step) { (void)step; }
 };
 
 // Tells several sinks, in order.
@@ -87,6 +89,9 @@ class Sinks final : public Sink {
   }
   void end(const nlohmann::json& summary) override {
     for (auto& s : all_) s->end(summary);
+  }
+  void rewind(std::int64_t step) override {
+    for (auto& s : all_) s->rewind(step);
   }
 
  private:

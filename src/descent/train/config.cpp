@@ -342,7 +342,8 @@ Options& Config::section(const std::string& name) {
                                                   {"optimizer", &optimizer},
                                                   {"schedule", &schedule},
                                                   {"train", &train},
-                                                  {"checkpoint", &checkpoint}};
+                                                  {"checkpoint", &checkpoint},
+                                                  {"health", &health}};
   for (const auto& [key, options] : all) {
     if (name == key) return *options;
   }

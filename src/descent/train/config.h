@@ -18,7 +18,7 @@ struct GroupConfig {
 // All values resolved: every key of the sections is present (or monostate where it has no default).
 struct Config {
   std::int64_t seed = 1;
-  Options data, model, loss, optimizer, schedule, train, checkpoint;
+  Options data, model, loss, optimizer, schedule, train, checkpoint, health;
   std::vector<LayerConfig> layers;  // of model.name = "sequential"
   std::vector<GroupConfig> groups;  // of parameters, for the optimizer
 
@@ -66,6 +66,8 @@ Config resolve(const RawConfig& raw);
 
 nlohmann::json to_json(const Config& config);
 Config config_from_json(const nlohmann::json& json);  // data error where it is not one
+// The same before defaults are filled in: a saved configuration that is changed here and there.
+RawConfig raw_config_from_json(const nlohmann::json& json);
 
 // [train], [checkpoint] and what every [model] has to say of initial values.
 std::vector<Option> train_options();

@@ -193,6 +193,8 @@ json to_json(const Config& config) {
   return out;
 }
 
+RawConfig raw_config_from_json(const json& whole) { return raw_from(whole); }
+
 Config config_from_json(const json& whole) {
   try {
     return resolve_without_data(raw_from(whole));

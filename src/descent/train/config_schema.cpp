@@ -9,6 +9,7 @@
 #include "descent/data/options.h"
 #include "descent/nn/registry.h"
 #include "descent/optim/registry.h"
+#include "descent/train/health.h"
 
 namespace descent::train {
 namespace {
@@ -71,12 +72,14 @@ const char* help_of(const std::string& section) {
       {"schedule", "The learning rate as a function of the step; optimizer.lr is its base."},
       {"train", "How long, in what batches and with which numbers to train."},
       {"checkpoint", "When the state of a run is saved."},
+      {"health", "What the watchdog looks at, and what it finds worth telling."},
   };
   return texts.at(section);
 }
 
 std::vector<Option> plain_options(const std::string& section) {
   if (section == "data") return data::options();
+  if (section == "health") return health_options();
   return section == "train" ? train_options() : checkpoint_options();
 }
 
@@ -137,8 +140,8 @@ const NamedSection* named_section(const std::string& section) {
 }
 
 const std::vector<std::string>& section_names() {
-  static const std::vector<std::string> names = {"data",     "model", "loss",      "optimizer",
-                                                 "schedule", "train", "checkpoint"};
+  static const std::vector<std::string> names = {"data",     "model", "loss",       "optimizer",
+                                                 "schedule", "train", "checkpoint", "health"};
   return names;
 }
 

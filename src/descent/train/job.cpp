@@ -110,9 +110,11 @@ void load_initial_values(const Config& config, std::vector<nn::Variable>& variab
 }
 
 optim::Schedule make_schedule(const Job& job, const Config& config, double lr) {
-  return optim::schedules()
-      .at(config.schedule.text("name"), "[schedule]")
-      .make(config.schedule, {lr, job.total_steps, job.steps_per_epoch});
+  const auto schedule = optim::schedules()
+                            .at(config.schedule.text("name"), "[schedule]")
+                            .make(config.schedule, {lr, job.total_steps, job.steps_per_epoch});
+  return
+      [schedule, factor = job.rate_factor](std::int64_t step) { return schedule(step) * *factor; };
 }
 
 }  // namespace
@@ -206,6 +208,22 @@ Job prepare(Config config, track::Sink& sink, bool fresh) {
   job.config = std::move(config);
   set_schedule(job, [&](double lr) { return make_schedule(job, job.config, lr); });
   tell_model(job, sink);
+  return job;
+}
+
+Job prepare_replay(Config config, data::Transform transform, std::int64_t steps_per_epoch,
+                   std::int64_t total_steps) {
+  Job job;
+  job.data.transform = std::move(transform);
+  job.loss = build_loss(config);
+  job.batch = one_row(job.data.transform, config);
+  job.model = build_model(config, job.data.transform);
+  job.variables = describe_variables(job, config);
+  nn::freeze(job.variables, config.train.texts("freeze"));
+  job.steps_per_epoch = steps_per_epoch;
+  job.total_steps = total_steps;
+  make_optimizer(config, job);
+  job.config = std::move(config);
   return job;
 }
 

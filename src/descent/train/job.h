@@ -1,6 +1,7 @@
 // Job: a configuration turned into the things it names: data, model, loss, optimizer.
 #pragma once
 #include <functional>
+#include <memory>
 
 #include "descent/data/pipeline.h"
 #include "descent/nn/loss.h"
@@ -18,6 +19,8 @@ struct Job {
   nn::Loss loss;
   optim::Optimizer optimizer;
   optim::Schedule schedule;
+  // Multiplies every learning rate; a rollback halves it (TrainState::rate_factor).
+  std::shared_ptr<double> rate_factor = std::make_shared<double>(1.0);
   std::vector<nn::Variable> variables;
   Type batch;  // of one row of features: [1, sample...]
   std::int64_t batch_size = 0, steps_per_epoch = 0, total_steps = 0;
@@ -26,6 +29,11 @@ struct Job {
 // Loads the data, builds everything, tells `sink` what was found. Errors name the section.
 // fresh = false: a checkpoint has the weights, so that model.init_from is not read.
 Job prepare(Config config, track::Sink& sink, bool fresh = true);
+
+// The same without data, for a batch that is at hand: model, loss and optimizer. Steps as they were
+// in the run that it comes from.
+Job prepare_replay(Config config, data::Transform transform, std::int64_t steps_per_epoch,
+                   std::int64_t total_steps);
 
 // Gives the job an optimizer that follows other rates: schedule_of(lr) for the optimizer's own lr,
 // and for that of each group.

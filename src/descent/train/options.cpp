@@ -72,6 +72,24 @@ std::vector<Option> train_options() {
        "Patterns of parameter names (* for any characters: \"encoder.*\") that keep their values: "
        "they get no gradient and no update. Running statistics of batch normalisation still follow "
        "the data."},
+      {"rematerialise", T::boolean, false,
+       "Keep only what goes into each block (residual block, transformer block; where there are "
+       "none, runs of layers) and compute what is inside again in the backward pass: less memory, "
+       "more operations, the same result. The trade is told when the run begins."},
+      {"on_divergence",
+       T::text,
+       std::string("stop"),
+       "When the loss or the gradient is NaN or infinite: stop with an error; or rollback, go back "
+       "to the beginning of the epoch (or the last checkpoint.every_steps) with half the learning "
+       "rate. A run directory gets a file for descent replay.",
+       {"stop", "rollback"}},
+      {"max_rollbacks",
+       T::integer,
+       std::int64_t{3},
+       "How often a run may go back before it stops all the same.",
+       {},
+       0,
+       {}},
       {"eager", T::boolean, false,
        "Debugging: compute each operation at once, unfused, and stop at the first NaN or Inf with "
        "its layer and operation. Same results, slower."},

@@ -69,6 +69,7 @@ StepOptions step_options(const Job& job, int threads) {
   options.dtype = dtype_of(job.config);
   options.mixed = t.text("precision") == "bf16";
   options.without_passes = t.texts("without_passes");
+  options.rematerialise = t.boolean("rematerialise");
   return options;
 }
 

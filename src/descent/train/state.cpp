@@ -70,6 +70,14 @@ std::string encode(const TrainState& s) {
   add(file, "optimizer/", s.optimizer);
   add(file, "best/parameters/", s.best_parameters);
   add(file, "best/buffers/", s.best_buffers);
+  // Where the state itself is where a rollback leads, it is not written twice.
+  const bool apart = s.good != nullptr && s.good->step != s.step;
+  if (apart) {
+    const std::string bytes = encode(*s.good);
+    Array good(DType::uint8, {static_cast<std::int64_t>(bytes.size())});
+    std::memcpy(good.raw(), bytes.data(), bytes.size());
+    file.tensors.emplace_back("good", std::move(good));
+  }
   const nlohmann::json state = {{"seed", s.seed},
                                 {"step", s.step},
                                 {"epoch", s.epoch},
@@ -83,7 +91,13 @@ std::string encode(const TrainState& s) {
                                 {"train", to_json(s.train)},
                                 {"valid", to_json(s.valid)},
                                 {"best_valid", to_json(s.best_valid)},
-                                {"has_best", !s.best_parameters.empty()}};
+                                {"has_best", !s.best_parameters.empty()},
+                                {"rate_factor", s.rate_factor},
+                                {"rollbacks", s.rollbacks},
+                                {"health", s.health},
+                                {"good", s.good == nullptr ? ""
+                                         : apart           ? "apart"
+                                                           : "here"}};
   file.metadata["format"] = "descent checkpoint 1";
   file.metadata["state"] = state.dump();
   file.metadata["crc32"] = fmt::format("{:08x}", checksum(file, state.dump()));
@@ -99,6 +113,7 @@ TrainState decode(std::string_view bytes, const TrainState& like, const std::str
   }
   // The checksum runs over the tensors in the order they were written.
   TrainState s;
+  std::string good;
   try {
     const auto state = nlohmann::json::parse(text->second);
     s.seed = state.at("seed"), s.step = state.at("step"), s.epoch = state.at("epoch"),
@@ -116,6 +131,10 @@ TrainState decode(std::string_view bytes, const TrainState& like, const std::str
       s.best_parameters = take(file, "best/parameters/", like.parameters, where);
       s.best_buffers = take(file, "best/buffers/", like.buffers, where);
     }
+    s.rate_factor = state.value("rate_factor", 1.0);
+    s.rollbacks = state.value("rollbacks", std::int64_t{0});
+    s.health = state.value("health", "");
+    good = state.value("good", "");
   } catch (const nlohmann::json::exception& e) {
     throw Error(ErrorKind::data,
                 fmt::format("the checkpoint's state cannot be read ({})", e.what()), where);
@@ -126,9 +145,16 @@ TrainState decode(std::string_view bytes, const TrainState& like, const std::str
   add(again, "optimizer/", s.optimizer);
   add(again, "best/parameters/", s.best_parameters);
   add(again, "best/buffers/", s.best_buffers);
+  if (good == "apart") again.tensors.emplace_back("good", file.at("good", where));
   if (file.metadata["crc32"] != fmt::format("{:08x}", checksum(again, text->second))) {
     throw Error(ErrorKind::data, "the checksum does not fit: the file is damaged", where,
                 "an older checkpoint of the run will be used");
+  }
+  if (good == "here") s.good = snapshot(s);
+  if (good == "apart") {
+    const Array& kept = file.at("good", where);
+    s.good = std::make_shared<const TrainState>(
+        decode({reinterpret_cast<const char*>(kept.raw()), kept.bytes()}, like, where));
   }
   return s;
 }
@@ -142,6 +168,31 @@ nn::Tree clone(const nn::Tree& tree) {
   nn::Tree copy;
   for (const auto& [name, array] : tree) copy.emplace_back(name, array.clone());
   return copy;
+}
+
+std::shared_ptr<const TrainState> snapshot(const TrainState& state) {
+  auto copy = std::make_shared<TrainState>(state);
+  copy->good = nullptr;
+  for (auto* tree : {&copy->parameters, &copy->buffers, &copy->optimizer, &copy->best_parameters,
+                     &copy->best_buffers})
+    *tree = clone(*tree);
+  return copy;
+}
+
+void go_back(TrainState& state, const TrainState& to) {
+  TrainState old = state;
+  state = to;
+  state.good = std::move(old.good);
+  state.seconds = old.seconds;
+  state.rate_factor = old.rate_factor;
+  state.rollbacks = old.rollbacks;
+  // Plans are bound to the arrays of before.
+  state.parameters = std::move(old.parameters);
+  state.buffers = std::move(old.buffers);
+  state.optimizer = std::move(old.optimizer);
+  copy_into(state.parameters, to.parameters);
+  copy_into(state.buffers, to.buffers);
+  copy_into(state.optimizer, to.optimizer);
 }
 
 }  // namespace descent::train

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 
 #include "descent/io/safetensors.h"
@@ -21,6 +22,10 @@ struct TrainState {
   nn::Tree best_parameters, best_buffers;  // empty: none kept
   double seconds = 0;                      // spent so far
   Metrics train, valid, best_valid;        // last measured, and those of the best weights
+  double rate_factor = 1;                  // of every learning rate: halved by each rollback
+  std::int64_t rollbacks = 0;
+  std::string health;                      // what the watchdog remembers
+  std::shared_ptr<const TrainState> good;  // where a rollback leads; null: none is wanted
 };
 
 // With a checksum over everything; decode throws a data error where it does not fit, or a name,
@@ -31,5 +36,9 @@ TrainState decode(std::string_view bytes, const TrainState& like, const std::str
 // Copies elements into the arrays of `to`, which keep their memory (plans are bound to it).
 void copy_into(nn::Tree& to, const nn::Tree& from);
 nn::Tree clone(const nn::Tree& tree);
+// A copy of everything but `good`, with arrays of its own.
+std::shared_ptr<const TrainState> snapshot(const TrainState& state);
+// Takes a snapshot back. The arrays keep their memory; time, rate and number of rollbacks go on.
+void go_back(TrainState& state, const TrainState& to);
 
 }  // namespace descent::train

@@ -26,6 +26,7 @@ nn::Scope bind_scope(const std::vector<nn::Variable>& variables, ValueSpan value
   std::map<std::string, Value> bound;
   for (std::size_t i = 0; i < variables.size(); ++i) bound[variables[i].name] = values[i];
   nn::Scope scope(std::move(bound), training, key, options.dtype);
+  scope.rematerialise = training && options.rematerialise;
   scope.compute = options.mixed ? DType::bfloat16 : options.dtype;
   return scope;
 }
@@ -77,32 +78,58 @@ TrainStep::TrainStep(const nn::Layer& model, const nn::Loss& loss,
 }
 
 // Inputs: parameters, buffers, optimizer state, host scalars, key, features, targets[, weights].
-// Outputs: new parameters, buffers, state, then loss and gradient norm.
-Values TrainStep::trace(ValueSpan in, bool weighted) const {
+// Outputs: new parameters, buffers, state, then loss and gradient norm[, what a probe wants].
+Values TrainStep::trace(ValueSpan in, const PlanKey& plan, Probe* probe) const {
   const std::size_t p = trained_.size(), b = kept_.size(), s = state_.optimizer.size(),
                     h = scalars_.size();
   const ValueSpan parameters = in.first(p), buffers = in.subspan(p, b),
                   state = in.subspan(p + b, s), scalars = in.subspan(p + b + s, h);
   const Value &key = in[p + b + s + h], &x = in[p + b + s + h + 1], &y = in[p + b + s + h + 2];
-  const Value w = weighted ? in[p + b + s + h + 3] : Value();
+  const Value w = plan.weighted ? in[p + b + s + h + 3] : Value();
+  StepOptions options = options_;
+  options.rematerialise = plan.rematerialise;
   std::map<std::string, Value> updated;
-  const ScalarFn loss = [&](ValueSpan theta) {
+  std::vector<nn::LayerOutput> layers;
+  Value prediction;  // of the latest pass
+  const auto loss_at = [&](ValueSpan theta, std::map<std::string, Value>* updates) {
     std::vector<nn::Variable> all = trained_;
     all.insert(all.end(), kept_.begin(), kept_.end());
     Values values(theta.begin(), theta.end());
     values.insert(values.end(), buffers.begin(), buffers.end());
-    nn::Scope scope = bind_scope(all, values, true, key, options_);
-    const Value result = loss_((*model_)(scope, x), y, w);
-    updated = scope.updated();
+    nn::Scope scope = bind_scope(all, values, true, key, options);
+    if (probe != nullptr && updates != nullptr) scope.outputs = &layers;
+    prediction = (*model_)(scope, x);
+    const Value result = loss_(prediction, y, w);
+    if (updates != nullptr) *updates = scope.updated();
     return result;
   };
-  const Values g = value_and_grad(loss)(parameters);
+  const Values g =
+      value_and_grad([&](ValueSpan theta) { return loss_at(theta, &updated); })(parameters);
   const ValueSpan gradients = ValueSpan(g).subspan(1);
+  const Value own = prediction;  // before an optimizer looks at other weights
   Value square_sum = scalar(0, options_.dtype);
   for (const auto& v : gradients) square_sum = square_sum + sum(square(v));
   const Value norm = sqrt(square_sum);
-  const optim::Updated next =
-      optim::apply_optimizer(optimizer_, info_, parameters, gradients, state, scalars);
+  // Running statistics see the first pass alone.
+  const ScalarFn again = [&](ValueSpan theta) { return loss_at(theta, nullptr); };
+  std::function<Value()> sampled_loss;
+  if (loss_.sample) {
+    sampled_loss = [&] {
+      const NameScope scope("sampled_targets");
+      return loss_(own, loss_.sample(own, key), w);
+    };
+  }
+  const optim::Updated next = optim::apply_optimizer(
+      optimizer_, gradients, state,
+      {.parameters = parameters,
+       .info = info_,
+       .scalars = scalars,
+       .variant = plan.variant,
+       .loss = g[0],
+       .key = key,
+       .gradient_at = [&](ValueSpan theta) { return grad(again)(theta); },
+       .hessian_product = [&](ValueSpan v) { return hvp(again, parameters, v); },
+       .sampled_loss = sampled_loss});
   // A step that is not finite changes nothing: the state before it can be looked at, saved, gone on
   // from.
   const Value good = is_finite(g[0] + norm);
@@ -116,6 +143,13 @@ Values TrainStep::trace(ValueSpan in, bool weighted) const {
   for (std::size_t i = 0; i < s; ++i) out.push_back(select(good, next.state[i], state[i]));
   out.push_back(g[0]);
   out.push_back(norm);
+  if (probe == nullptr) return out;
+  for (auto& v : probe->outputs({.parameters = parameters,
+                 .gradients = gradients,
+                 .next = next.parameters,
+                 .layers = layers,
+                 .prediction = own}))
+    out.push_back(std::move(v));
   return out;
 }
 
@@ -134,22 +168,42 @@ std::vector<PlanInput> TrainStep::inputs(const data::Batch& batch, int shards) c
   return in;
 }
 
-const Plan& TrainStep::plan(const data::Batch& batch) {
-  const bool weighted = static_cast<bool>(batch.weights);
-  Plan& plan = plans_[{batch.rows, weighted}];
-  if (!plan) {
-    CompileOptions options;
-    options.shards = shards_for(batch.rows, options_.shards);
-    options.pool = options_.pool;
-    options.without = options_.without_passes;
-    options.profile = options_.profile;
-    const auto n = static_cast<int>(state_.parameters.size() + state_.buffers.size() +
-                                    state_.optimizer.size());
-    for (int i = 0; i < n; ++i) options.donate[i] = i;
-    plan = compile([&](ValueSpan in) { return trace(in, weighted); }, inputs(batch, options.shards),
-                   options);
-  }
+TrainStep::PlanKey TrainStep::key_for(const data::Batch& batch, bool observed) const {
+  return {batch.rows, static_cast<bool>(batch.weights), optimizer_->variant(state_.step),
+          options_.rematerialise, observed};
+}
+
+Plan TrainStep::compiled(const data::Batch& batch, const PlanKey& key, Probe* probe) const {
+  CompileOptions options;
+  options.shards = shards_for(batch.rows, options_.shards);
+  options.pool = options_.pool;
+  options.without = options_.without_passes;
+  options.profile = options_.profile;
+  const auto n =
+      static_cast<int>(state_.parameters.size() + state_.buffers.size() + state_.optimizer.size());
+  for (int i = 0; i < n; ++i) options.donate[i] = i;
+  return compile([&](ValueSpan in) { return trace(in, key, probe); }, inputs(batch, options.shards),
+                 options);
+}
+
+const Plan& TrainStep::plan(const data::Batch& batch) { return plan_of(batch, key_for(batch)); }
+
+const Plan& TrainStep::plan_of(const data::Batch& batch, const PlanKey& key) {
+  Plan& plan = plans_[key];
+  if (!plan) plan = compiled(batch, key, key.observed ? &probe_ : nullptr);
   return plan;
+}
+
+PlanStatistics TrainStep::statistics_of(const data::Batch& batch, bool rematerialise) const {
+  auto key = key_for(batch);
+  key.rematerialise = rematerialise;
+  return compiled(batch, key).statistics();
+}
+
+const Plan& TrainStep::largest_plan() const {
+  auto at = plans_.rbegin();
+  while (at->first.observed && std::next(at) != plans_.rend()) ++at;
+  return at->second;
 }
 
 void TrainStep::set_host_values() {
@@ -160,28 +214,30 @@ void TrainStep::set_host_values() {
   key_.as<std::int64_t>()[0] = static_cast<std::int64_t>(key);
 }
 
-TrainStep::Result TrainStep::run(const data::Batch& batch) {
-  Plan p = plan(batch);
+TrainStep::Result TrainStep::run(const data::Batch& batch, Observation* seen) {
+  Plan p = plan_of(batch, key_for(batch, seen != nullptr));
   set_host_values();
-  const int first = static_cast<int>(state_.parameters.size() + state_.buffers.size() +
-                                     state_.optimizer.size() + scalars_.size()) +
-                    1;
+  const int state =
+      static_cast<int>(state_.parameters.size() + state_.buffers.size() + state_.optimizer.size());
+  const int first = state + static_cast<int>(scalars_.size()) + 1;
   fill(p.input(first), batch.features);
   fill(p.input(first + 1), batch.targets);
   if (batch.weights) fill(p.input(first + 2), batch.weights);
   p.run();
-  const Result result{p.output(p.outputs() - 2).item(), p.output(p.outputs() - 1).item()};
+  const Result result{p.output(state).item(), p.output(state + 1).item()};
+  if (seen != nullptr) {
+    std::vector<double> values;
+    for (int i = state + 2; i < p.outputs(); ++i) values.push_back(p.output(i).item());
+    *seen = probe_.read(info_, values);
+    seen->rows = batch.rows;
+  }
   if (result.finite()) ++state_.step;
   return result;
 }
 
-TrainStep::Result TrainStep::run_eagerly(const data::Batch& batch) {
-  const int shards = shards_for(batch.rows, options_.shards);
-  set_host_values();
-  const EagerScope scope({.shards = shards, .check_finite = true});
+Values TrainStep::eager_inputs(const data::Batch& batch, int shards) const {
   Values in;
-  auto described = inputs(batch, shards);
-  for (const auto& i : described) {
+  for (const auto& i : inputs(batch, shards)) {
     if (!i.type.per_shard) {
       in.push_back(computed({i.storage}, false));
       continue;
@@ -194,20 +250,58 @@ TrainStep::Result TrainStep::run_eagerly(const data::Batch& batch) {
       parts.push_back(whole.rows(s * i.type.shape[0], (s + 1) * i.type.shape[0]));
     in.push_back(computed(std::move(parts), true));
   }
-  const Values out = trace(in, static_cast<bool>(batch.weights));
+  return in;
+}
+
+TrainStep::Result TrainStep::run_eagerly(const data::Batch& batch, Observation* seen) {
+  const int shards = shards_for(batch.rows, options_.shards);
+  set_host_values();
+  const EagerScope scope({.shards = shards, .check_finite = true});
+  const PlanKey key = key_for(batch, seen != nullptr);
+  const Values out = trace(eager_inputs(batch, shards), key, seen != nullptr ? &probe_ : nullptr);
+  const std::size_t state =
+      state_.parameters.size() + state_.buffers.size() + state_.optimizer.size();
+  if (seen != nullptr) {
+    std::vector<double> values;
+    for (std::size_t i = state + 2; i < out.size(); ++i) values.push_back(out[i].item());
+    *seen = probe_.read(info_, values);
+    seen->rows = batch.rows;
+  }
   std::size_t at = 0;
   for (auto* tree : {&state_.parameters, &state_.buffers, &state_.optimizer}) {
     for (auto& [name, array] : *tree) fill(array, out[at++].array());
   }
   ++state_.step;
-  return {out[at].item(), out[at + 1].item()};
+  return {out[state].item(), out[state + 1].item()};
+}
+
+TrainStep::Result TrainStep::check(const data::Batch& batch) {
+  const int shards = shards_for(batch.rows, options_.shards);
+  set_host_values();
+  const EagerScope scope({.shards = shards, .check_finite = true});
+  const Values out = trace(eager_inputs(batch, shards), key_for(batch));
+  return {out[out.size() - 2].item(), out.back().item()};
+}
+
+std::vector<ValueRange> TrainStep::ranges(const data::Batch& batch) {
+  const int shards = shards_for(batch.rows, options_.shards);
+  set_host_values();
+  const EagerScope scope({.shards = shards, .check_finite = false});
+  RangeProbe probe(shards);
+  trace(eager_inputs(batch, shards), key_for(batch), &probe);
+  std::vector<ValueRange> all = probe.layers();
+  for (std::size_t i = 0; i < info_.size(); ++i) {
+    all.push_back(probe.gradient(i));
+    all.back().name = info_[i].name;
+  }
+  return all;
 }
 
 double TrainStep::flops(const data::Batch& batch) const {
   Values in;
   for (const auto& i : inputs(batch, 1)) in.push_back(input(i.type, i.name));
   double total = 0;
-  const Values out = trace(in, static_cast<bool>(batch.weights));
+  const Values out = trace(in, key_for(batch));
   for (const Node* node : topological(out)) {
     std::vector<Type> types;
     for (const auto& v : node->inputs) types.push_back(v.type());

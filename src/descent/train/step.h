@@ -9,6 +9,7 @@
 #include "descent/nn/loss.h"
 #include "descent/nn/module.h"
 #include "descent/optim/transform.h"
+#include "descent/train/probe.h"
 #include "descent/train/state.h"
 
 namespace descent::train {
@@ -19,7 +20,8 @@ struct StepOptions {
   DType dtype = DType::float32;
   bool mixed = false;  // products in bfloat16
   std::vector<std::string> without_passes;
-  bool profile = false;  // time every kernel
+  bool profile = false;        // time every kernel
+  bool rematerialise = false;  // compute blocks again in the backward pass (nn::Scope)
 };
 
 // The largest divisor of rows that is at most shards: what a batch of these rows is cut into.
@@ -35,24 +37,46 @@ class TrainStep {
     double loss = 0, gradient_norm = 0;
     bool finite() const;  // if not, the state was left as it was
   };
-  // One update (state.step counts on). Throws data errors (a label outside the classes).
-  Result run(const data::Batch& batch);
+  // One update (state.step counts on). Throws data errors (a label outside the classes). Where
+  // `seen` is given, a second plan runs that does the same update, bit for bit, and fills it.
+  Result run(const data::Batch& batch, Observation* seen = nullptr);
   // The same, operation by operation: throws Error(diverged) at the first NaN or Inf. Updates the
   // state too.
-  Result run_eagerly(const data::Batch& batch);
+  Result run_eagerly(const data::Batch& batch, Observation* seen = nullptr);
+  // The same without an update: the state stays as it is.
+  Result check(const data::Batch& batch);
+  // What each layer gives for this batch, then each gradient, operation by operation; the state
+  // stays as it is. With NaN and Inf where they come up.
+  std::vector<ValueRange> ranges(const data::Batch& batch);
   // Floating-point operations of one update with these rows, from the traced graph.
   double flops(const data::Batch& batch) const;
   const Plan& plan(const data::Batch& batch);
-  // The plan of the largest batch so far.
-  const Plan& largest_plan() const { return plans_.rbegin()->second; }
+  // What the plan of such a batch would need, with rematerialisation or without; the step keeps
+  // nothing of it.
+  PlanStatistics statistics_of(const data::Batch& batch, bool rematerialise) const;
+  // The plan of the largest batch so far that is not observed.
+  const Plan& largest_plan() const;
 
   // The optimizer's initial state for these variables.
   static nn::Tree initial_state(const optim::Optimizer& optimizer,
                                 const std::vector<nn::Variable>& variables, DType dtype);
 
  private:
-  struct Signature;
-  Values trace(ValueSpan in, bool weighted) const;
+  // What a plan is compiled for.
+  struct PlanKey {
+    std::int64_t rows = 0;
+    bool weighted = false;
+    std::int64_t variant = 0;  // of the optimizer's step
+    bool rematerialise = false;
+    bool observed = false;
+    auto operator<=>(const PlanKey&) const = default;
+  };
+  // `probe`: where the step is observed, what it puts out besides.
+  Values trace(ValueSpan in, const PlanKey& key, Probe* probe = nullptr) const;
+  PlanKey key_for(const data::Batch& batch, bool observed = false) const;
+  Plan compiled(const data::Batch& batch, const PlanKey& key, Probe* probe = nullptr) const;
+  const Plan& plan_of(const data::Batch& batch, const PlanKey& key);
+  Values eager_inputs(const data::Batch& batch, int shards) const;
   std::vector<PlanInput> inputs(const data::Batch& batch, int shards) const;
   void set_host_values();
   nn::Layer model_;
@@ -65,7 +89,8 @@ class TrainStep {
   Array key_;
   TrainState& state_;
   StepOptions options_;
-  std::map<std::pair<std::int64_t, bool>, Plan> plans_;
+  StepProbe probe_;
+  std::map<PlanKey, Plan> plans_;
 };
 
 // The values of variables as a model asks for them; random operations take `key` (null: none).

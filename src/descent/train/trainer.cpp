@@ -12,8 +12,11 @@
 #include "descent/base/error.h"
 #include "descent/base/file.h"
 #include "descent/base/threads.h"
+#include "descent/train/averaged.h"
 #include "descent/train/checkpoint.h"
+#include "descent/train/divergence.h"
 #include "descent/train/evaluate.h"
+#include "descent/train/health.h"
 #include "descent/train/histogram.h"
 #include "descent/train/machine.h"
 #include "descent/train/profile.h"
@@ -43,9 +46,15 @@ class Run {
   void resume();
   void build_loader();
   void build_steps();
+  void tell_trade();
   bool train_epoch();  // false: stop
+  TrainStep::Result eager_step(const data::Batch& batch, Observation* look);
   void after_step(const TrainStep::Result& result, const data::Batch& batch);
-  [[noreturn]] void diverged(const data::Batch& batch, const TrainStep::Result& result);
+  // Rolls back, or throws.
+  void diverged(const data::Batch& batch, const TrainStep::Result& result);
+  void roll_back(const std::string& why);
+  void keep_good();
+  bool may_roll_back() const { return job_.config.train.text("on_divergence") == "rollback"; }
   void end_epoch();
   bool improved(const Metrics& valid);
   nlohmann::json confusion(const char* split, const Evaluation& evaluation,
@@ -71,7 +80,9 @@ class Run {
   std::shared_ptr<ThreadPool> pool_;
   std::unique_ptr<data::Loader> loader_;
   std::unique_ptr<TrainStep> step_;
+  std::unique_ptr<AveragedWeights> weights_;  // those that are evaluated and saved
   std::unique_ptr<EvalStep> eval_;
+  Watch watch_;
   Metrics test_;
   nlohmann::json confusion_;
   Clock::time_point began_ = Clock::now(), start_ = Clock::now(), epoch_start_ = Clock::now(),
@@ -83,12 +94,13 @@ class Run {
 };
 
 Run::Run(Job& job, const RunOptions& options, track::Sink& sink)
-    : job_(job), options_(options), sink_(sink) {
+    : job_(job), options_(options), sink_(sink), watch_(job.config, options.directory, sink) {
   stop_signal.store(0);
   prepare_thread();
   if (job.config.train.text("precision") == "float64") dtype_ = DType::float64;
   state_ = initial_state(job_, job_.config.seed);
   if (options.resume) resume();
+  *job_.rate_factor = state_.rate_factor;
   build_loader();
   build_steps();
 }
@@ -105,6 +117,7 @@ void Run::resume() {
     return;
   }
   state_ = std::move(*found);
+  watch_.restore(state_.health);
   sink_.message(track::Level::note, "resumed",
                 fmt::format("from step {} (epoch {}, batch {})", state_.step, state_.epoch + 1,
                             state_.batch));
@@ -121,43 +134,76 @@ void Run::build_steps() {
                             pool_->threads() == 1 ? "" : "s", job_.batch_size));
   step_ = std::make_unique<TrainStep>(job_.model, job_.loss, job_.optimizer, job_.variables, state_,
                                       options);
-  eval_ = std::make_unique<EvalStep>(job_.model, job_.loss, job_.variables, state_.parameters,
+  weights_ = std::make_unique<AveragedWeights>(job_.optimizer, job_.variables, state_);
+  if (weights_->any() && !state_.buffers.empty()) {
+    sink_.message(track::Level::note, "average",
+                  "averaged weights are validated and saved; the running statistics of the "
+                  "normalisation are those of the weights that are trained");
+  }
+  eval_ = std::make_unique<EvalStep>(job_.model, job_.loss, job_.variables, weights_->tree(),
                                      state_.buffers, options, summary_for(job_.data.transform));
+  if (options.rematerialise) tell_trade();
 }
 
-// Names the layer and the operation by computing the failing step again, one operation at a time,
-// from the state before it (which the compiled step leaves as it was).
+void Run::tell_trade() {
+  const data::Cursor at = loader_->cursor();
+  const data::Batch& batch = loader_->next();
+  const auto with = step_->statistics_of(batch, true), without = step_->statistics_of(batch, false);
+  loader_->seek(at);
+  const auto mib = [](std::size_t bytes) { return static_cast<double>(bytes) / 1048576; };
+  sink_.message(
+      track::Level::note, "memory",
+      fmt::format("a step's values take {:.1f} MiB instead of {:.1f} MiB, for {:.0f} % more "
+                  "operations (train.rematerialise)",
+                  mib(with.arena_bytes), mib(without.arena_bytes),
+                  100 * (with.flops / std::max(1.0, without.flops) - 1)));
+}
+
+// Where a rollback leads: places that do not depend on the time or on how often a run was stopped.
+void Run::keep_good() {
+  if (!may_roll_back()) return;
+  state_.health = watch_.memory();
+  state_.good = snapshot(state_);
+}
+
+// The compiled step has left the state as it was before.
 void Run::diverged(const data::Batch& batch, const TrainStep::Result& result) {
-  const std::string where = fmt::format("step {} (epoch {}, batch {})", state_.step + 1,
-                                        batch.cursor.epoch + 1, batch.cursor.batch + 1);
-  const std::string remedy = fmt::format(
-      "try a smaller learning rate (now {:.3g}), --set optimizer.clip_norm=1, or data.normalize = "
-      "\"standard\"; the last good state is {}",
-      job_.schedule(state_.step),
-      writes() ? options_.directory + "/checkpoints" : "lost (no run directory)");
+  const Failure failure =
+      explain({job_, state_, *step_, *eval_, *loader_, options_.directory}, batch, result);
+  const Error& error = failure.error;
+  const std::string text = fmt::format("{}: {}", error.where(), error.message());
+  if (may_roll_back() && state_.rollbacks < job_.config.train.integer("max_rollbacks")) {
+    roll_back(text);
+    return;
+  }
+  watch_.tell("non_finite", "error", failure.words, state_.step + 1, batch.cursor.epoch + 1);
   if (writes()) {
     state_.seconds = elapsed();
     start_ = Clock::now();
+    state_.health = watch_.memory();
     save_checkpoint(options_.directory, state_, job_.config.checkpoint.integer("keep"));
   }
-  Error error(
-      ErrorKind::diverged,
-      fmt::format("the loss is {} and the gradient norm {}", result.loss, result.gradient_norm),
-      where, remedy);
-  try {
-    step_->run_eagerly(batch);
-  } catch (const Error& e) {
-    if (e.kind() != ErrorKind::diverged) throw;
-    error = Error(ErrorKind::diverged, e.message(),
-                  where + (e.where().empty() ? "" : ", " + e.where()), remedy);
-  }
-  Outcome outcome{fmt::format("diverged: {}: {}", error.where(), error.message()),
-                  static_cast<int>(ErrorKind::diverged),
-                  {}};
+  Outcome outcome{"diverged: " + text, static_cast<int>(ErrorKind::diverged), {}};
   outcome.summary = summary(outcome);
   write_summary(outcome);
   sink_.end(outcome.summary);
   throw error;
+}
+
+void Run::roll_back(const std::string& why) {
+  state_.rate_factor /= 2;
+  ++state_.rollbacks;
+  state_.seconds = elapsed();
+  start_ = Clock::now();
+  const Words words = describe_rollback(job_.config, state_, why);
+  go_back(state_, *state_.good);
+  *job_.rate_factor = state_.rate_factor;
+  loader_->seek({state_.epoch, state_.batch});
+  watch_.rewind(state_.step, state_.health);
+  sink_.rewind(state_.step);
+  sink_.message(track::Level::warning, "health", words.text);
+  watch_.tell("rollback", "warning", words, state_.step, state_.epoch + 1);
+  checkpoint(true);  // a resumed run goes on with the new rate
 }
 
 void Run::after_step(const TrainStep::Result& result, const data::Batch& batch) {
@@ -200,6 +246,16 @@ bool Run::should_stop(const TrainStep::Result& result) {
   return !reason_.empty();
 }
 
+// Operation by operation; where one is not finite, neither is the result.
+TrainStep::Result Run::eager_step(const data::Batch& batch, Observation* look) {
+  try {
+    return step_->run_eagerly(batch, look);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::diverged) throw;
+    return {NAN, NAN};
+  }
+}
+
 bool Run::train_epoch() {
   const std::int64_t epoch = state_.epoch;
   const std::int64_t every = job_.config.checkpoint.integer("every_steps");
@@ -209,11 +265,26 @@ bool Run::train_epoch() {
   TrainStep::Result result;
   while (state_.epoch == epoch && state_.step < job_.total_steps) {
     const data::Batch& batch = loader_->next();
-    result = eager ? step_->run_eagerly(batch) : step_->run(batch);
-    if (!result.finite()) diverged(batch, result);
+    Observation seen;
+    Observation* look = watch_.observes(state_.step) ? &seen : nullptr;
+    result = eager ? eager_step(batch, look) : step_->run(batch, look);
+    if (!result.finite()) {
+      diverged(batch, result);
+      return true;
+    }
     after_step(result, batch);
+    watch_.step({.step = state_.step,
+                 .epoch = batch.cursor.epoch + 1,
+                 .rows = batch.rows,
+                 .loss = result.loss,
+                 .gradient_norm = result.gradient_norm,
+                 .lr = job_.schedule(state_.step - 1)});
+    if (look != nullptr) watch_.observe(std::move(seen));
     const bool stop = should_stop(result);
-    if (every > 0 && state_.step % every == 0 && state_.epoch == epoch) checkpoint();
+    if (every > 0 && state_.step % every == 0 && state_.epoch == epoch) {
+      keep_good();
+      checkpoint();
+    }
     if (stop && state_.epoch == epoch) return false;
   }
   state_.train = {{"loss", state_.epoch_loss / std::max(1.0, state_.epoch_rows)},
@@ -257,6 +328,7 @@ nlohmann::json Run::confusion(const char* split, const Evaluation& evaluation,
 }
 
 void Run::validate(std::int64_t epoch) {
+  weights_->refresh();
   const auto evaluation = evaluate_rows(*eval_, job_.data.valid, job_.data.transform, dtype_);
   state_.valid = evaluation.metrics;
   sink_.record({state_.step, epoch, "valid", state_.valid, elapsed()});
@@ -269,7 +341,7 @@ void Run::validate(std::int64_t epoch) {
     state_.best_epoch = epoch;
     state_.stale = 0;
     state_.best_valid = state_.valid;
-    state_.best_parameters = clone(state_.parameters);
+    state_.best_parameters = clone(weights_->tree());
     state_.best_buffers = clone(state_.buffers);
     best_changed_ = true;
   } else {
@@ -288,13 +360,15 @@ void Run::end_epoch() {
   const std::int64_t epoch = state_.batch == 0 ? state_.epoch : state_.epoch + 1;
   const double train_loss = state_.epoch_loss / std::max(1.0, state_.epoch_rows);
   state_.epoch_loss = state_.epoch_rows = 0;
-  if (job_.data.valid.rows() > 0 &&
-      (last || epoch % job_.config.train.integer("validate_every") == 0))
-    validate(epoch);
+  const bool validates = job_.data.valid.rows() > 0 &&
+                         (last || epoch % job_.config.train.integer("validate_every") == 0);
+  if (validates) validate(epoch);
+  watch_.epoch(epoch, train_loss, validates ? value_of(state_.valid, "loss") : NAN);
   const Options& t = job_.config.train;
   if (t.has("stop_loss") && train_loss <= t.number("stop_loss") && reason_.empty())
     reason_ = fmt::format("converged: loss {:.4g}", train_loss);
   sink_.epoch_end(epoch);
+  keep_good();
   const std::int64_t every = job_.config.checkpoint.integer("every_epochs");
   const bool soon = since(last_checkpoint_) < job_.config.checkpoint.number("min_seconds");
   if (every > 0 && (last || (epoch % every == 0 && !soon))) checkpoint();
@@ -304,6 +378,7 @@ void Run::checkpoint(bool final_one) {
   if (!writes() || (last_saved_ == state_.step && !final_one)) return;
   state_.seconds = elapsed();
   start_ = Clock::now();
+  state_.health = watch_.memory();
   save_checkpoint(options_.directory, state_, job_.config.checkpoint.integer("keep"));
   if (best_changed_) save_best(options_.directory, state_);
   best_changed_ = false;
@@ -315,6 +390,8 @@ void Run::checkpoint(bool final_one) {
 Outcome Run::go() {
   sink_.begin({options_.directory, wanted_epochs(), job_.steps_per_epoch, job_.total_steps,
                state_.step, title_of(job_.config)});
+  watch_.begin(state_.step);
+  if (state_.good == nullptr) keep_good();
   began_ = start_ = epoch_start_ = Clock::now();
   const std::int64_t patience = job_.config.train.integer("patience");
   if (patience > 0 && state_.stale >= patience)
@@ -372,8 +449,9 @@ void Run::finish(Outcome& outcome) {
   checkpoint();
   const double seconds = elapsed();
   const bool restore = job_.config.train.boolean("restore_best") && !state_.best_parameters.empty();
+  weights_->refresh();
   if (restore) {
-    copy_into(state_.parameters, state_.best_parameters);
+    copy_into(weights_->tree(), state_.best_parameters);
     copy_into(state_.buffers, state_.best_buffers);
   }
   if (outcome.reason != "finished") {
@@ -391,10 +469,10 @@ void Run::finish(Outcome& outcome) {
     SavedModel saved{job_.config, job_.data.transform, job_.model, {}};
     std::size_t p = 0, b = 0;
     for (const auto& v : job_.variables)
-      saved.variables.push_back(v.trained ? state_.parameters[p++] : state_.buffers[b++]);
+      saved.variables.push_back(v.trained ? weights_->tree()[p++] : state_.buffers[b++]);
     saved.save(options_.directory);
     write_summary(outcome);
-    sink_.show("histograms", histograms(state_.parameters));
+    sink_.show("histograms", histograms(weights_->tree()));
   }
   sink_.end(outcome.summary);
 }

@@ -46,6 +46,10 @@ Loss binary_cross_entropy() {
     const Value each = softplus(prediction) - y * prediction;
     return each.rank() > 1 ? mean(reshape(each, {each.shape()[0], -1}), {1}) : each;
   };
+  loss.sample = [](const Value& prediction, const Value& key) {
+    const Value p = sigmoid(stop_gradient(prediction));
+    return greater_mask(p, random_uniform(key, p.type()));
+  };
   return loss;
 }
 

@@ -114,6 +114,12 @@ Loss cross_entropy(const CrossEntropyOptions& options) {
     const Value each = of_labels(prediction, target, options);
     return target.rank() == 1 ? each : over_positions(each, target, options);
   };
+  // Labels, as the largest of the logits with Gumbel noise (Maddison et al. 2014). The floor keeps
+  // log(0) out.
+  loss.sample = [](const Value& prediction, const Value& key) {
+    const Value u = maximum(random_uniform(key, prediction.type()), 1e-30);
+    return argmax(stop_gradient(prediction) - log(-log(u)));
+  };
   if (!options.class_weights.empty()) {
     loss.row_weights = [weights = options.class_weights](const Value& target, DType dtype) {
       if (is_probability(target)) return Value();

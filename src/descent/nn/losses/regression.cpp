@@ -6,6 +6,7 @@
 // with e = prediction - target.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <functional>
 
 #include "descent/base/error.h"
@@ -35,7 +36,14 @@ Loss of_error(std::string name, std::function<Value(const Value&)> formula) {
 }  // namespace
 
 Loss mse() {
-  return of_error("mse", [](const Value& error) { return square(error); });
+  auto loss = of_error("mse", [](const Value& error) { return square(error); });
+  // exp(-|p - t|^2 / n) over n outputs: a variance of n / 2.
+  loss.sample = [](const Value& prediction, const Value& key) {
+    const Value p = stop_gradient(prediction);
+    const auto n = static_cast<double>(p.shape().size()) / static_cast<double>(p.shape()[0]);
+    return p + std::sqrt(n / 2) * random_normal(key, p.type());
+  };
+  return loss;
 }
 
 Loss mae() {

@@ -1,0 +1,280 @@
+#include "descent/cli/minimize_problem.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+
+#include "descent/base/error.h"
+#include "descent/base/file.h"
+#include "descent/cli/test_functions.h"
+#include "descent/data/csv.h"
+#include "descent/data/npy.h"
+#include "descent/ir/value.h"
+#include "descent/ops/ops.h"
+
+namespace descent::cli {
+namespace {
+
+[[noreturn]] void usage(const std::string& what, const std::string& where,
+                        const std::string& remedy = {}) {
+  throw Error(ErrorKind::usage, what, where, remedy);
+}
+
+// The elements of a formula without names: "1.5", "[1, 2]", "zeros(3)", "pi/2".
+Array constant_array(const std::string& text, const std::string& where) {
+  try {
+    const auto formula = optim::Expression::parse(text);
+    if (!formula.names().empty())
+      usage(fmt::format("\"{}\" is no number", formula.names()[0]), where);
+    const EagerScope scope({.shards = 1, .check_finite = false});
+    return formula.build({}).array().clone();
+  } catch (const Error& error) {
+    throw error.at(where);
+  }
+}
+
+using Assignments = std::vector<std::pair<std::string, std::string>>;
+
+// "x=1,y=2" over all the texts. Values without a name (then all of them) have an empty one.
+Assignments assignments(const std::vector<std::string>& texts, const std::string& option) {
+  Assignments all;
+  for (const auto& text : texts) {
+    for (const auto& part : split_commas(text)) {
+      if (part.empty()) usage(fmt::format("an empty part in \"{}\"", text), option);
+      auto one = split_assignment(part);
+      if (!one.first.empty() &&
+          std::ranges::any_of(all, [&](const auto& other) { return other.first == one.first; }))
+        usage(fmt::format("\"{}\" is given twice", one.first), option);
+      all.push_back(std::move(one));
+    }
+  }
+  const auto named = std::ranges::count_if(all, [](const auto& a) { return !a.first.empty(); });
+  if (named != 0 && named != std::ssize(all))
+    usage("some values have a name and some have none", option, "write x=1,y=2");
+  return all;
+}
+
+Array read_numbers(const std::string& path) {
+  if (path.ends_with(".npy")) {
+    const auto array = data::decode_npy(read_unpacked(path), path);
+    if (array.shape().rank() > 2)
+      throw Error(ErrorKind::data, fmt::format("an array of shape {}", to_string(array.shape())),
+                  path, "numbers, vectors and matrices can be used");
+    return array.cast(DType::float64);
+  }
+  const auto table = data::parse_csv(read_unpacked(path), path, {.strict = true});
+  const auto columns = std::ssize(table.columns);
+  Array array(DType::float64, {table.rows, columns});
+  for (std::int64_t c = 0; c < columns; ++c) {
+    const auto& column = table.columns[static_cast<std::size_t>(c)];
+    if (column.kind != data::Column::Kind::numeric)
+      throw Error(ErrorKind::data, fmt::format("column {} holds text, not numbers", c + 1), path);
+    for (std::int64_t r = 0; r < table.rows; ++r) {
+      const double number = column.numbers[static_cast<std::size_t>(r)];
+      if (!std::isfinite(number))
+        throw Error(ErrorKind::data, fmt::format("no number in column {}", c + 1),
+                    fmt::format("{}:{}", path, table.line_of(r)));
+      array.set_item(r * columns + c, number);
+    }
+  }
+  return columns == 1 ? array.reshaped({table.rows}) : array;
+}
+
+// "A.csv,b.csv" or "A=some/file.csv".
+void bind_data(Problem& problem, const std::vector<std::string>& texts) {
+  for (const auto& text : texts) {
+    for (const auto& part : split_commas(text)) {
+      auto [name, path] = split_assignment(part);
+      if (name.empty()) name = std::filesystem::path(path).stem().string();
+      if (!problem.formula.uses(name))
+        usage(fmt::format("the formula has no \"{}\"", name), "--data " + path,
+              did_you_mean(name, problem.formula.names()) +
+                  "\na file's name is the name in the formula, or write NAME=FILE");
+      problem.data[name] = read_numbers(path);
+    }
+  }
+}
+
+void add_variable(Problem& problem, const std::string& name, const Array& value) {
+  if (value.shape().rank() > 2) usage("numbers, vectors and matrices can be starts", "--start");
+  problem.variables.push_back(
+      {.name = name, .shape = value.shape(), .offset = problem.size(), .size = value.size()});
+  for (const double v : value.to_vector()) problem.start.push_back(v);
+}
+
+void bind_start(Problem& problem, const std::vector<std::string>& texts) {
+  std::vector<std::string> needed;
+  for (const auto& name : problem.formula.names()) {
+    if (!problem.data.contains(name)) needed.push_back(name);
+  }
+  auto given = assignments(texts, "--start");
+  if (!given.empty() && given[0].first.empty()) {  // plain numbers, in order of appearance
+    if (given.size() != needed.size())
+      usage(fmt::format("{} start values for {} variables: {}", given.size(), needed.size(),
+                        fmt::join(needed, ", ")),
+            "--start");
+    for (std::size_t i = 0; i < given.size(); ++i) given[i].first = needed[i];
+  }
+  for (const auto& [name, text] : given) {
+    if (problem.data.contains(name)) usage(fmt::format("\"{}\" is data already", name), "--start");
+    if (!problem.formula.uses(name))
+      usage(fmt::format("the formula has no variable \"{}\"", name), "--start",
+            needed.empty() ? "" : did_you_mean(name, needed));
+    add_variable(problem, name, constant_array(text, "--start " + name));
+  }
+  std::vector<std::string> missing, example;
+  for (const auto& name : needed) {
+    const bool has =
+        std::ranges::any_of(problem.variables, [&](const auto& v) { return v.name == name; });
+    if (!has) missing.push_back(name);
+    if (!has) example.push_back(name + "=0");
+  }
+  if (!missing.empty())
+    usage(fmt::format("no start for {}", fmt::join(missing, ", ")), "--start",
+          fmt::format("add it: --start {} (a vector: {}=zeros(3); data: --data {}.csv)",
+                      fmt::join(example, ","), missing[0], missing[0]));
+  if (problem.variables.empty())
+    usage("the formula has no variable to minimise over", "", "for example \"(x - 1)^2\"");
+}
+
+std::vector<double> bounds(const Problem& problem, const std::vector<std::string>& texts,
+                           const std::string& option, double none) {
+  if (texts.empty()) return {};
+  std::vector<double> all(problem.start.size(), none);
+  std::vector<std::string> names;
+  for (const auto& v : problem.variables) names.push_back(v.name);
+  const auto set = [&](const Variable& v, const Array& value) {
+    if (value.size() != 1 && value.size() != v.size)
+      usage(fmt::format("{} bounds for the {} elements of \"{}\"", value.size(), v.size, v.name),
+            option);
+    for (std::int64_t i = 0; i < v.size; ++i)
+      all[static_cast<std::size_t>(v.offset + i)] = value.item(value.size() == 1 ? 0 : i);
+  };
+  for (const auto& [name, text] : assignments(texts, option)) {
+    const auto value = text == "inf" || text == "-inf"
+                           ? Array::scalar(text == "inf" ? std::numeric_limits<double>::infinity()
+                                                         : -std::numeric_limits<double>::infinity())
+                           : constant_array(text, option + " " + name);
+    if (name.empty()) {  // one number for all
+      for (const auto& v : problem.variables) set(v, value);
+      continue;
+    }
+    const auto v = std::ranges::find(problem.variables, name, &Variable::name);
+    if (v == problem.variables.end())
+      usage(fmt::format("no variable is called \"{}\"", name), option, did_you_mean(name, names));
+    set(*v, value);
+  }
+  return all;
+}
+
+Value bound_part(const Value& x, const Variable& v) {
+  const Value part = slice(x, 0, v.offset, v.offset + v.size);
+  return v.shape.rank() == 1 ? part : reshape(part, v.shape);
+}
+
+}  // namespace
+
+std::vector<std::string> split_commas(const std::string& text) {
+  std::vector<std::string> parts(1);
+  int depth = 0;
+  for (const char c : text) {
+    if (c == '[' || c == '(') ++depth;
+    if (c == ']' || c == ')') --depth;
+    if (c == ',' && depth == 0) {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
+  }
+  for (auto& part : parts) {
+    const auto first = part.find_first_not_of(" \t\n");
+    const auto last = part.find_last_not_of(" \t\n");
+    part = first == std::string::npos ? "" : part.substr(first, last - first + 1);
+  }
+  return parts;
+}
+
+std::pair<std::string, std::string> split_assignment(const std::string& text) {
+  const auto at = text.find('=');
+  if (at == std::string::npos) return {"", text};
+  auto name = text.substr(0, at), value = text.substr(at + 1);
+  while (name.ends_with(' ')) name.pop_back();
+  return {name, value};
+}
+
+std::vector<std::string> Problem::labels() const {
+  std::vector<std::string> all;
+  for (const auto& v : variables) {
+    const auto width = v.shape.rank() == 2 ? v.shape[1] : 1;
+    for (std::int64_t i = 0; i < v.size; ++i) {
+      if (v.shape.rank() == 0) all.push_back(v.name);
+      if (v.shape.rank() == 1) all.push_back(fmt::format("{}[{}]", v.name, i));
+      if (v.shape.rank() == 2)
+        all.push_back(fmt::format("{}[{},{}]", v.name, i / width, i % width));
+    }
+  }
+  return all;
+}
+
+optim::Objective Problem::objective() const {
+  optim::Objective made;
+  made.size = size();
+  made.lower = lower;
+  made.upper = upper;
+  made.value = [f = formula, parts = variables, numbers = data](ValueSpan in) {
+    std::map<std::string, Value> bound;
+    for (const auto& v : parts) bound[v.name] = bound_part(in[0], v);
+    for (const auto& [name, array] : numbers) bound[name] = constant(array);
+    const Value y = f.build(bound);
+    if (y.shape().size() != 1)
+      throw Error(ErrorKind::usage,
+                  fmt::format("the formula gives {}, not one number", to_string(y.shape())),
+                  "formula", "what is minimised is a number: sum(...), mean(...) or norm(...)");
+    return y.rank() == 0 ? y : reshape(y, {});
+  };
+  return made;
+}
+
+Problem read_problem(const ProblemText& text) {
+  const auto known = find_test_function(text.function);
+  const auto formula = known ? formula_of(*known, text.size) : text.function;
+  const bool word = !known && text.start.empty() && !text.function.empty() &&
+                    text.function.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_ ") ==
+                        std::string::npos;
+  if (word) {
+    std::vector<std::string> names;
+    for (const auto& f : test_functions()) names.emplace_back(f.name);
+    const auto near = closest(text.function, names);
+    usage(fmt::format("no test function is called \"{}\"", text.function), "",
+          near.empty() ? "descent minimize --list shows them; a formula needs --start"
+                       : fmt::format("did you mean \"{}\"?", near));
+  }
+  if (!known && text.size != 0) usage("only test functions have a size", "--size");
+  Problem problem = {.title = text.function, .formula = optim::Expression::parse(formula)};
+  bind_data(problem, text.data);
+  auto start = text.start;
+  if (known) {
+    const auto usual = start_of(*known, text.size);
+    if (start.empty()) start = {usual};
+    // A vector's elements may be given plainly: --start -1.2,1.
+    if (known->size > 0 && start[0].find('=') == std::string::npos && start.size() == 1 &&
+        !start[0].starts_with("["))
+      start[0] = "x=[" + start[0] + "]";
+    if (std::ranges::any_of(known->window, [](double w) { return w != 0; }))
+      problem.window = {std::begin(known->window), std::end(known->window)};
+  }
+  bind_start(problem, start);
+  const double infinity = std::numeric_limits<double>::infinity();
+  problem.lower = bounds(problem, text.lower, "--lower", -infinity);
+  problem.upper = bounds(problem, text.upper, "--upper", infinity);
+  // Shapes that do not fit are told before anything runs.
+  const GraphScope scope;
+  problem.objective().value(Values{input({DType::float64, Shape({problem.size()})}, "x")});
+  return problem;
+}
+
+}  // namespace descent::cli

@@ -1,0 +1,82 @@
+// Loss spikes: three times within 500 steps a batch has a loss eight deviations above the running
+// mean, more than twice as high, and higher than half of what the run began with (near 0 every hard
+// batch is a spike). Mean and deviation are exponential ones over about fifty steps, spikes left
+// out.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <vector>
+
+#include "descent/train/health.h"
+#include "descent/train/registry.h"
+
+namespace descent::train {
+namespace {
+
+constexpr double kDecay = 0.98;
+constexpr std::int64_t kBegin = 50, kSpan = 500, kBurst = 20;
+constexpr std::size_t kSpikes = 3;
+
+class LossSpike final : public Rule {
+ public:
+  explicit LossSpike(double deviations) : deviations_(deviations) {}
+
+  void step(const StepSeen& seen, Findings& findings) override {
+    const bool spike = count_ >= kBegin && seen.loss > mean_ + deviations_ * std::sqrt(variance_) &&
+                       seen.loss > 2 * mean_ && seen.loss > 0.5 * seen.first_loss;
+    // What happens within a few steps of a spike belongs to it.
+    if (spike && (steps_.empty() || seen.step > steps_.back() + kBurst))
+      steps_.push_back(seen.step);
+    std::erase_if(steps_, [&](std::int64_t step) { return step <= seen.step - kSpan; });
+    // A spike moves the mean no further than a deviation: a lasting rise is none after a while.
+    const double loss = spike ? mean_ + std::sqrt(variance_) : seen.loss;
+    const double keep =
+        std::min(kDecay, static_cast<double>(count_) / static_cast<double>(count_ + 1));
+    const double change = loss - mean_;
+    mean_ += (1 - keep) * change;
+    variance_ = keep * (variance_ + (1 - keep) * change * change);
+    ++count_;
+    findings.check("", steps_.size() >= kSpikes, 1, [&](std::int64_t) {
+      return Words{.layer = {},
+                   .text = fmt::format("the loss spikes: {:.3g} at step {} where {:.3g} is usual, "
+                                       "the {}rd time in {} steps",
+                                       seen.loss, seen.step, mean_, steps_.size(), kSpan),
+                   .remedy = "try --set optimizer.clip_norm=1 or a learning rate below " +
+                             rounded_rate(seen.lr / 3) + ", and look at the rows of these batches",
+                   .evidence = {{"steps", steps_},
+                                {"loss", seen.loss},
+                                {"mean", mean_},
+                                {"deviation", std::sqrt(variance_)}}};
+    });
+  }
+
+  nlohmann::json memory() const override { return {count_, mean_, variance_, steps_}; }
+  void restore(const nlohmann::json& m) override {
+    count_ = m.at(0), mean_ = m.at(1), variance_ = m.at(2);
+    m.at(3).get_to(steps_);
+  }
+
+ private:
+  double deviations_;
+  std::int64_t count_ = 0;
+  double mean_ = 0, variance_ = 0;
+  std::vector<std::int64_t> steps_;
+};
+
+}  // namespace
+
+void register_loss_spike(HealthRegistry& registry) {
+  registry.add({.name = "loss_spike",
+                .help = "single batches have a very high loss",
+                .options = {{.key = "loss_spike",
+                             .type = OptionType::number,
+                             .fallback = 8.0,
+                             .help = "loss_spike: deviations above the running mean that make a "
+                                     "spike",
+                             .min = 0}},
+                .make = [](const Options& o) {
+                  return std::make_unique<LossSpike>(o.number("loss_spike"));
+                }});
+}
+
+}  // namespace descent::train
