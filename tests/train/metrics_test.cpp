@@ -54,6 +54,19 @@ TEST(Classification, ManyClassesAverageAndTopFive) {
                    0.5);  // 8 is fourth of the first row, 6 is seventh of the second
 }
 
+TEST(Classification, ConfusionCountsWhatWasTakenForWhat) {
+  using Rows = std::vector<std::vector<double>>;
+  const Array logits = Array::from<float>({1, 0, 0, 0, 2, 1, 0, 3, 0}, {3, 3}),
+              labels = Array::from<std::int64_t>({0, 2, 1}, {3});
+  EXPECT_EQ(confusion_matrix(logits, labels, {}), (Rows{{1, 0, 0}, {0, 1, 0}, {0, 1, 0}}));
+  const Array weights = Array::from<float>({2, 0.5, 1}, {3});
+  EXPECT_EQ(confusion_matrix(logits, labels, weights), (Rows{{2, 0, 0}, {0, 1, 0}, {0, 0.5, 0}}));
+  // One logit: above 0 is class 1.
+  const Array one = Array::from<float>({1, -1, 2}, {3, 1}),
+              two = Array::from<std::int64_t>({1, 1, 0}, {3});
+  EXPECT_EQ(confusion_matrix(one, two, {}), (Rows{{0, 1}, {1, 1}}));
+}
+
 TEST(Regression, ErrorsAndDetermination) {
   const Array y = Array::from<double>({1, 2, 3, 4}, {4, 1}),
               f = Array::from<double>({1, 2, 3, 6}, {4, 1});

@@ -32,8 +32,7 @@ class ReportSink final : public Sink {
   void checkpoint(std::int64_t step) override;
   void show(const std::string& what, const nlohmann::json& value) override;
   void end(const nlohmann::json& summary) override;
-  // The run goes back to `step`: what was told of later steps does not count.
-  void rewind(std::int64_t step);
+  void rewind(std::int64_t step) override;
 
   // Takes the lines of a metrics.jsonl up to a step; damaged ones are passed over.
   void read_metrics(const std::string& path,

@@ -222,8 +222,8 @@ Job prepare_replay(Config config, data::Transform transform, std::int64_t steps_
   nn::freeze(job.variables, config.train.texts("freeze"));
   job.steps_per_epoch = steps_per_epoch;
   job.total_steps = total_steps;
-  make_optimizer(config, job);
   job.config = std::move(config);
+  set_schedule(job, [&](double lr) { return make_schedule(job, job.config, lr); });
   return job;
 }
 
