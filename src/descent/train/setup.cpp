@@ -60,6 +60,19 @@ void choose_shards(Job& job, data::Loader& loader, TrainState& state) {
   job.config.train.set("shards", shards);
 }
 
+std::string rematerialisation_trade(const TrainStep& step, data::Loader& loader) {
+  const data::Cursor at = loader.cursor();
+  const data::Batch& batch = loader.next();
+  const auto with = step.statistics_of(batch, true), without = step.statistics_of(batch, false);
+  loader.seek(at);
+  const auto mib = [](std::size_t bytes) { return static_cast<double>(bytes) / 1048576; };
+  return fmt::format(
+      "a step's values take {:.1f} MiB instead of {:.1f} MiB, for {:.0f} % more operations "
+      "(train.rematerialise)",
+      mib(with.arena_bytes), mib(without.arena_bytes),
+      100 * (with.flops / std::max(1.0, without.flops) - 1));
+}
+
 StepOptions step_options(const Job& job, int threads) {
   const Options& t = job.config.train;
   StepOptions options;

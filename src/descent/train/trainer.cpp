@@ -46,7 +46,6 @@ class Run {
   void resume();
   void build_loader();
   void build_steps();
-  void tell_trade();
   bool train_epoch();  // false: stop
   TrainStep::Result eager_step(const data::Batch& batch, Observation* look);
   void after_step(const TrainStep::Result& result, const data::Batch& batch);
@@ -142,21 +141,9 @@ void Run::build_steps() {
   }
   eval_ = std::make_unique<EvalStep>(job_.model, job_.loss, job_.variables, weights_->tree(),
                                      state_.buffers, options, summary_for(job_.data.transform));
-  if (options.rematerialise) tell_trade();
-}
-
-void Run::tell_trade() {
-  const data::Cursor at = loader_->cursor();
-  const data::Batch& batch = loader_->next();
-  const auto with = step_->statistics_of(batch, true), without = step_->statistics_of(batch, false);
-  loader_->seek(at);
-  const auto mib = [](std::size_t bytes) { return static_cast<double>(bytes) / 1048576; };
-  sink_.message(
-      track::Level::note, "memory",
-      fmt::format("a step's values take {:.1f} MiB instead of {:.1f} MiB, for {:.0f} % more "
-                  "operations (train.rematerialise)",
-                  mib(with.arena_bytes), mib(without.arena_bytes),
-                  100 * (with.flops / std::max(1.0, without.flops) - 1)));
+  if (options.rematerialise) {
+    sink_.message(track::Level::note, "memory", rematerialisation_trade(*step_, *loader_));
+  }
 }
 
 // Where a rollback leads: places that do not depend on the time or on how often a run was stopped.
