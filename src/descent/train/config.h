@@ -71,5 +71,7 @@ Config config_from_json(const nlohmann::json& json);  // data error where it is 
 std::vector<Option> train_options();
 std::vector<Option> checkpoint_options();
 std::vector<Option> initial_options();
+// What every [optimizer] has to say of the state it begins with.
+std::vector<Option> optimizer_state_options();
 
 }  // namespace descent::train

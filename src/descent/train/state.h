@@ -21,6 +21,10 @@ struct TrainState {
   nn::Tree best_parameters, best_buffers;  // empty: none kept
   double seconds = 0;                      // spent so far
   Metrics train, valid, best_valid;        // last measured, and those of the best weights
+  // Of schedule.name = "plateau": what the rate is multiplied by, the best value so far,
+  // validations since, and those that are still not counted.
+  double plateau_factor = 1, plateau_best = std::numeric_limits<double>::quiet_NaN();
+  std::int64_t plateau_stale = 0, plateau_cooldown = 0;
 };
 
 // With a checksum over everything; decode throws a data error where it does not fit, or a name,

@@ -13,9 +13,11 @@
 #include "descent/base/file.h"
 #include "descent/base/threads.h"
 #include "descent/data/augment.h"
+#include "descent/train/accumulate.h"
 #include "descent/train/averaged.h"
 #include "descent/train/checkpoint.h"
 #include "descent/train/evaluate.h"
+#include "descent/train/plateau.h"
 #include "descent/train/profile.h"
 #include "descent/train/saved_model.h"
 #include "descent/train/step.h"
@@ -59,7 +61,7 @@ class Run {
   double elapsed() const { return state_.seconds + since(start_); }
   bool writes() const { return !options_.directory.empty(); }
   std::int64_t wanted_epochs() const {
-    return (job_.total_steps + job_.steps_per_epoch - 1) / job_.steps_per_epoch;
+    return job_.batches.epochs_for(job_.total_steps - job_.first_step);
   }
 
   Job& job_;
@@ -70,6 +72,8 @@ class Run {
   std::shared_ptr<ThreadPool> pool_;
   std::unique_ptr<data::Loader> loader_;
   std::unique_ptr<TrainStep> step_;
+  std::unique_ptr<AccumulatedStep> accumulated_;  // null: each batch is an update
+  Plateau plateau_;
   std::unique_ptr<AveragedWeights> weights_;  // those that are evaluated and saved
   std::unique_ptr<EvalStep> eval_;
   Metrics test_;
@@ -82,12 +86,16 @@ class Run {
 };
 
 Run::Run(Job& job, const RunOptions& options, track::Sink& sink)
-    : job_(job), options_(options), sink_(sink) {
+    : job_(job),
+      options_(options),
+      sink_(sink),
+      plateau_(job.config, job.data.valid.rows() > 0, job.plateau_factor) {
   stop_signal.store(0);
   prepare_thread();
   if (job.config.train.text("precision") == "float64") dtype_ = DType::float64;
   initialise();
   if (options.resume) resume();
+  plateau_.restore(state_);
   build_loader();
   choose_shards();
   build_steps();
@@ -100,19 +108,23 @@ void Run::initialise() {
   for (std::size_t i = 0; i < values.size(); ++i)
     (job_.variables[i].trained ? state_.parameters : state_.buffers).push_back(values[i]);
   state_.optimizer = TrainStep::initial_state(job_.optimizer, job_.variables, dtype_);
+  if (!job_.optimizer_state.empty()) copy_into(state_.optimizer, job_.optimizer_state);
+  state_.step = job_.first_step;
 }
 
 void Run::build_loader() {
   const auto seed = static_cast<std::uint64_t>(state_.seed);
   const Options& t = job_.config.train;
   data::LoaderOptions options;
-  options.batch_size = t.text("batch_size") == "full" ? 0 : job_.batch_size;
+  const std::int64_t batch_size = job_.batches.at(state_.epoch);
+  const bool full = t.text("batch_size") == "full" && batch_size == job_.batch_size;
+  options.batch_size = full ? 0 : batch_size;
   options.shuffle = t.boolean("shuffle");
   options.drop_last = t.boolean("drop_last");
   options.prefetch = static_cast<int>(job_.config.data.integer("prefetch"));
   options.dtype = dtype_;
   data::Augment augment(job_.config.data.texts("augment"), job_.data.sample_shape, seed,
-                        job_.batch_size);
+                        batch_size);
   if (augment.mixes() && job_.data.classes > 0) {
     if (job_.loss.name != "cross_entropy") {
       throw Error(
@@ -174,6 +186,15 @@ void Run::build_steps() {
   options.rematerialise = job_.config.train.boolean("rematerialise");
   step_ = std::make_unique<TrainStep>(job_.model, job_.loss, job_.optimizer, job_.variables, state_,
                                       options);
+  if (job_.batches.accumulate() > 1) {
+    if (job_.config.train.boolean("eager")) {
+      throw Error(ErrorKind::usage, "train.eager takes one batch an update", "[train]",
+                  "leave out train.accumulate, or train.eager");
+    }
+    accumulated_ =
+        std::make_unique<AccumulatedStep>(job_.model, job_.loss, job_.optimizer, job_.variables,
+                                          state_, options, job_.batches.accumulate());
+  }
   weights_ = std::make_unique<AveragedWeights>(job_.optimizer, job_.variables, state_);
   if (weights_->any() && !state_.buffers.empty()) {
     sink_.message(track::Level::note, "average",
@@ -253,9 +274,9 @@ void Run::after_step(const TrainStep::Result& result, const data::Batch& batch) 
   }
   if (since(last_progress_) > 0.1) {
     last_progress_ = Clock::now();
-    sink_.progress({batch.cursor.epoch + 1, batch.cursor.batch + 1, job_.steps_per_epoch,
-                    state_.step, state_.epoch_loss / state_.epoch_rows,
-                    job_.schedule(state_.step - 1),
+    sink_.progress({batch.cursor.epoch + 1, batch.cursor.batch + 1,
+                    job_.batches.steps_in(batch.cursor.epoch), state_.step,
+                    state_.epoch_loss / state_.epoch_rows, job_.schedule(state_.step - 1),
                     static_cast<double>(epoch_rows_timed_) / std::max(1e-9, since(epoch_start_))});
   }
 }
@@ -277,12 +298,17 @@ bool Run::train_epoch() {
   const std::int64_t epoch = state_.epoch;
   const std::int64_t every = job_.config.checkpoint.integer("every_steps");
   const bool eager = job_.config.train.boolean("eager");
+  if (loader_->batch_size() != job_.batches.at(epoch)) build_loader();
   epoch_start_ = Clock::now();
   epoch_rows_timed_ = 0;
   TrainStep::Result result;
   while (state_.epoch == epoch && state_.step < job_.total_steps) {
-    const data::Batch& batch = loader_->next();
-    result = eager ? step_->run_eagerly(batch) : step_->run(batch);
+    const data::Batch& batch =
+        accumulated_ ? accumulated_->collect(*loader_, job_.config.train.boolean("drop_last"))
+                     : loader_->next();
+    result = accumulated_ ? accumulated_->update()
+             : eager      ? step_->run_eagerly(batch)
+                          : step_->run(batch);
     if (!result.finite()) diverged(batch, result);
     after_step(result, batch);
     const bool stop = should_stop(result);
@@ -322,6 +348,10 @@ void Run::validate(std::int64_t epoch) {
   weights_->refresh();
   state_.valid = evaluate_rows(*eval_, job_.data.valid, job_.data.transform, dtype_).metrics;
   sink_.record({state_.step, epoch, "valid", state_.valid, elapsed()});
+  if (plateau_.observe(state_.valid, state_)) {
+    sink_.message(track::Level::note, "plateau",
+                  fmt::format("epoch {}: learning rate {:.3g}", epoch, job_.schedule(state_.step)));
+  }
   if (improved(state_.valid)) {
     state_.best_epoch = epoch;
     state_.stale = 0;
@@ -410,7 +440,7 @@ void Run::write_summary(const Outcome& outcome) const {
 }
 
 void Run::tell_plan(Outcome& outcome) const {
-  if (rows_done_ == 0 || job_.config.train.boolean("eager")) return;
+  if (rows_done_ == 0 || job_.config.train.boolean("eager") || accumulated_) return;
   if (options_.dump_plan) {
     std::ostringstream text;
     step_->largest_plan().dump(text);
