@@ -84,6 +84,43 @@ TEST(Resume, EqualsTheUninterruptedRunFromAnyStep) {
   }
 }
 
+// What else decides the future: the schedule's own counts, batches that are summed up, batches that
+// change their size.
+TEST(Resume, EqualsTheUninterruptedRunWhateverTheSchedule) {
+  const std::vector<std::vector<std::string>> cases = {
+      {"schedule.name=plateau", "schedule.patience=0", "schedule.cooldown=1",
+       "schedule.threshold=0.5", "schedule.factor=0.5", "train.epochs=6", "train.patience=0"},
+      {"train.accumulate=4", "train.batch_size=20", "train.shards=2"},
+      {"train.batch_schedule=[\"2:64\",\"4:100\"]"},
+      {"train.batch_schedule=[\"3:64\"]", "train.accumulate=3", "train.drop_last=true",
+       "train.epochs=8", "train.patience=0"},
+      {"schedule.name=sequential",
+       "schedule.parts=[\"linear:9 start_factor=0.1 "
+       "end_factor=1\",\"cyclic:9 step_size_up=4\",\"wsd\"]"},
+  };
+  for (const auto& more : cases) {
+    Folder folder;
+    Recorder whole;
+    run(assignments(more), {folder / "whole"}, whole);
+    const auto expected = losses(whole);
+    ASSERT_GT(expected.size(), 9u) << more[0];
+    for (const std::int64_t stop : {1, 3, 5, 9, 11}) {
+      const std::string dir = folder / ("stopped-" + std::to_string(stop));
+      Recorder first, second;
+      first.on_record = [&](const track::Record& r) {
+        if (r.step == stop) train::request_stop(SIGINT);
+      };
+      EXPECT_EQ(run(assignments(more), {dir}, first).exit_code,
+                stop < expected.rbegin()->first ? 130 : 0);
+      EXPECT_EQ(run(assignments(more), {dir, true}, second).exit_code, 0);
+      auto joined = losses(first);
+      for (const auto& [step, loss] : losses(second)) joined[step] = loss;
+      EXPECT_EQ(joined, expected) << more[0] << ", stopped after step " << stop;
+      expect_same_end(folder / "whole", dir);
+    }
+  }
+}
+
 TEST(Resume, EqualsTheUninterruptedRunAfterKill) {
   Folder folder;
   Recorder whole;

@@ -73,5 +73,7 @@ RawConfig raw_config_from_json(const nlohmann::json& json);
 std::vector<Option> train_options();
 std::vector<Option> checkpoint_options();
 std::vector<Option> initial_options();
+// What every [optimizer] has to say of the state it begins with.
+std::vector<Option> optimizer_state_options();
 
 }  // namespace descent::train

@@ -26,22 +26,24 @@ NamedSection named(const Registry& registry, const std::string& fallback,
   return section;
 }
 
-// What every model has, whatever it is.
-NamedSection with_initial_values(NamedSection models) {
-  for (auto& entry : models.entries) {
-    for (auto& option : initial_options()) entry.options.push_back(std::move(option));
+// What every entry has, whatever it is.
+NamedSection with_options(NamedSection section, const std::vector<Option>& options) {
+  for (auto& entry : section.entries) {
+    entry.options.insert(entry.options.end(), options.begin(), options.end());
   }
-  return models;
+  return section;
 }
 
 std::map<std::string, NamedSection> named_sections() {
   return {
-      {"model", with_initial_values(named(
-                    nn::presets(), "mlp",
-                    {{"sequential", "the layers of [[model.layers]], one after another", {}}}))},
+      {"model",
+       with_options(
+           named(nn::presets(), "mlp",
+                 {{"sequential", "the layers of [[model.layers]], one after another", {}}}),
+           initial_options())},
       {"loss", named(nn::losses(), "auto",
                      {{"auto", "cross_entropy for classification, mse for regression", {}}})},
-      {"optimizer", named(optim::optimizers(), "adam")},
+      {"optimizer", with_options(named(optim::optimizers(), "adam"), optimizer_state_options())},
       {"schedule", named(optim::schedules(), "constant")},
   };
 }

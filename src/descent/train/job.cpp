@@ -11,6 +11,8 @@
 #include "descent/nn/transfer.h"
 #include "descent/optim/partition.h"
 #include "descent/optim/registry.h"
+#include "descent/train/optimizer_load.h"
+#include "descent/train/plateau.h"
 #include "descent/train/saved_model.h"
 
 namespace descent::train {
@@ -113,8 +115,23 @@ optim::Schedule make_schedule(const Job& job, const Config& config, double lr) {
   const auto schedule = optim::schedules()
                             .at(config.schedule.text("name"), "[schedule]")
                             .make(config.schedule, {lr, job.total_steps, job.steps_per_epoch});
-  return
-      [schedule, factor = job.rate_factor](std::int64_t step) { return schedule(step) * *factor; };
+  const auto rate = with_plateau(config, schedule, job.plateau_factor);
+  return [rate, factor = job.rate_factor](std::int64_t step) { return rate(step) * *factor; };
+}
+
+// How many updates, of how many rows.
+void set_length(const Config& config, Job& job, std::int64_t rows) {
+  const Options& t = config.train;
+  job.batches = BatchSizes(job.batch_size, t.texts("batch_schedule"), rows, t.boolean("drop_last"),
+                           t.integer("accumulate"));
+  if (job.batches.change() && config.schedule.text("unit") == "epoch") {
+    throw Error(ErrorKind::usage,
+                "schedule.unit = \"epoch\" wants epochs of equal length, train.batch_schedule "
+                "makes them unequal",
+                "[schedule]", "use unit = \"step\"");
+  }
+  job.steps_per_epoch = job.batches.steps_in(0);
+  job.total_steps = t.has("steps") ? t.integer("steps") : job.batches.steps_of(t.integer("epochs"));
 }
 
 }  // namespace
@@ -199,14 +216,18 @@ Job prepare(Config config, track::Sink& sink, bool fresh) {
   if (config.train.text("batch_size") == "auto") {
     config.train.set("batch_size", std::to_string(job.batch_size));
   }
-  const bool drop = config.train.boolean("drop_last");
-  job.steps_per_epoch = std::max<std::int64_t>(
-      1, drop ? rows / job.batch_size : (rows + job.batch_size - 1) / job.batch_size);
-  job.total_steps = config.train.has("steps")
-                        ? config.train.integer("steps")
-                        : config.train.integer("epochs") * job.steps_per_epoch;
+  set_length(config, job, rows);
+  if (config.optimizer.has("load")) {
+    // A resumed run has the state in its checkpoint; its configuration says the step.
+    job.first_step = first_step_of(config);
+    config.optimizer.set("load_step", job.first_step);
+    job.total_steps += job.first_step;
+  }
   job.config = std::move(config);
   set_schedule(job, [&](double lr) { return make_schedule(job, job.config, lr); });
+  if (fresh && job.config.optimizer.has("load")) {
+    job.optimizer_state = load_optimizer(job.config, job.optimizer, job.variables, sink);
+  }
   tell_model(job, sink);
   return job;
 }

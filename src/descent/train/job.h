@@ -8,6 +8,7 @@
 #include "descent/nn/module.h"
 #include "descent/optim/transform.h"
 #include "descent/track/sink.h"
+#include "descent/train/batch_sizes.h"
 #include "descent/train/config.h"
 
 namespace descent::train {
@@ -21,9 +22,15 @@ struct Job {
   optim::Schedule schedule;
   // Multiplies every learning rate; a rollback halves it (TrainState::rate_factor).
   std::shared_ptr<double> rate_factor = std::make_shared<double>(1.0);
+  // Multiplies every rate where schedule.name = "plateau" (train/plateau.h).
+  std::shared_ptr<double> plateau_factor = std::make_shared<double>(1.0);
   std::vector<nn::Variable> variables;
   Type batch;  // of one row of features: [1, sample...]
   std::int64_t batch_size = 0, steps_per_epoch = 0, total_steps = 0;
+  BatchSizes batches;  // epoch by epoch; the first two above are the first epoch's
+  // Optimizer state and updates that a run begins with (optimizer.load); empty: from the beginning.
+  nn::Tree optimizer_state;
+  std::int64_t first_step = 0;
 };
 
 // Loads the data, builds everything, tells `sink` what was found. Errors name the section.

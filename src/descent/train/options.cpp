@@ -12,6 +12,19 @@ std::vector<Option> train_options() {
        "Rows per update: a number, \"full\" (all rows, in file order), or \"auto\" (32 below 2,000 "
        "training rows, else 128). 1 is "
        "stochastic gradient descent in the strict sense."},
+      {"batch_schedule", T::texts, std::vector<std::string>{},
+       "Other batch sizes from some epochs on: [\"10:256\", \"20:512\"] takes 256 rows from epoch "
+       "10 "
+       "on, 512 from epoch 20 on. The order of the rows is the same."},
+      {"accumulate",
+       T::integer,
+       std::int64_t{1},
+       "Batches per update: their gradients are averaged over all rows as one batch would, with "
+       "weights and with batches that are not full, in the memory of one. Steps, schedules and "
+       "checkpoints count updates. Statistics of batch normalisation are each batch's own.",
+       {},
+       1,
+       {}},
       {"shuffle", T::boolean, true,
        "Take the rows of each epoch in a new order (a permutation keyed by seed and epoch)."},
       {"drop_last", T::boolean, false,
@@ -115,6 +128,29 @@ std::vector<Option> initial_options() {
        "that are not used"},
       {"init_strict", T::boolean, true,
        "every other name must be in both, with the same shape; false: take what fits"},
+  };
+}
+
+std::vector<Option> optimizer_state_options() {
+  using T = OptionType;
+  return {
+      {"load",
+       T::text,
+       {},
+       "go on with the state of PyTorch's Adam, AdamW or SGD from a .safetensors file: tensors "
+       "\"state.INDEX.exp_avg\" (INDEX counts model.parameters()) or \"NAME.exp_avg\" (the "
+       "parameter's name), and so exp_avg_sq, max_exp_avg_sq, momentum_buffer and step. To write "
+       "one: save_file({f\"state.{i}.{k}\": torch.as_tensor(v).contiguous() for i, s in "
+       "optimizer.state_dict()[\"state\"].items() for k, v in s.items() if v is not None}, "
+       "\"optimizer.safetensors\"), save_file from safetensors.torch. The weights come with "
+       "model.init_from; train.steps and train.epochs count from there"},
+      {"load_step",
+       T::integer,
+       {},
+       "updates that were made before load; default: what the file says (PyTorch's SGD does not)",
+       {},
+       0,
+       {}},
   };
 }
 

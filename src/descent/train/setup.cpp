@@ -18,20 +18,23 @@ TrainState initial_state(const Job& job, std::int64_t seed) {
   for (std::size_t i = 0; i < values.size(); ++i)
     (job.variables[i].trained ? state.parameters : state.buffers).push_back(values[i]);
   state.optimizer = TrainStep::initial_state(job.optimizer, job.variables, dtype_of(job.config));
+  if (!job.optimizer_state.empty()) copy_into(state.optimizer, job.optimizer_state);
+  state.step = job.first_step;
   return state;
 }
 
-std::unique_ptr<data::Loader> make_loader(const Job& job, std::int64_t from) {
+std::unique_ptr<data::Loader> make_loader(const Job& job, std::int64_t from, std::int64_t epoch) {
   const auto seed = static_cast<std::uint64_t>(from);
   const Options& t = job.config.train;
   data::LoaderOptions options;
-  options.batch_size = t.text("batch_size") == "full" ? 0 : job.batch_size;
+  const std::int64_t batch_size = job.batches.at(epoch);
+  const bool full = t.text("batch_size") == "full" && batch_size == job.batch_size;
+  options.batch_size = full ? 0 : batch_size;
   options.shuffle = t.boolean("shuffle");
   options.drop_last = t.boolean("drop_last");
   options.prefetch = static_cast<int>(job.config.data.integer("prefetch"));
   options.dtype = dtype_of(job.config);
-  data::Augment augment(job.config.data.texts("augment"), job.data.sample_shape, seed,
-                        job.batch_size);
+  data::Augment augment(job.config.data.texts("augment"), job.data.sample_shape, seed, batch_size);
   if (augment.mixes() && job.data.classes > 0) {
     if (job.loss.name != "cross_entropy") {
       throw Error(

@@ -13,8 +13,10 @@ namespace descent::train {
 // Initial values and an optimizer that has not stepped yet.
 TrainState initial_state(const Job& job, std::int64_t seed);
 
-// The training rows in batches, in the order of the seed, augmented.
-std::unique_ptr<data::Loader> make_loader(const Job& job, std::int64_t seed);
+// The training rows in batches of the size that this epoch has, in the order of the seed,
+// augmented.
+std::unique_ptr<data::Loader> make_loader(const Job& job, std::int64_t seed,
+                                          std::int64_t epoch = 0);
 
 // Decides train.shards where it is 0: a step below some megaflops ends before a second thread would
 // have begun. The loader comes back as it was.

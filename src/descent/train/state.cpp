@@ -92,6 +92,10 @@ std::string encode(const TrainState& s) {
                                 {"valid", to_json(s.valid)},
                                 {"best_valid", to_json(s.best_valid)},
                                 {"has_best", !s.best_parameters.empty()},
+                                {"plateau_factor", s.plateau_factor},
+                                {"plateau_best", number(s.plateau_best)},
+                                {"plateau_stale", s.plateau_stale},
+                                {"plateau_cooldown", s.plateau_cooldown},
                                 {"rate_factor", s.rate_factor},
                                 {"rollbacks", s.rollbacks},
                                 {"health", s.health},
@@ -124,6 +128,10 @@ TrainState decode(std::string_view bytes, const TrainState& like, const std::str
     s.seconds = state.at("seconds");
     s.train = metrics(state.at("train")), s.valid = metrics(state.at("valid")),
     s.best_valid = metrics(state.at("best_valid"));
+    s.plateau_factor = state.value("plateau_factor", 1.0);
+    s.plateau_best = number(state.value("plateau_best", nlohmann::json()));
+    s.plateau_stale = state.value("plateau_stale", std::int64_t{0});
+    s.plateau_cooldown = state.value("plateau_cooldown", std::int64_t{0});
     s.parameters = take(file, "parameters/", like.parameters, where);
     s.buffers = take(file, "buffers/", like.buffers, where);
     s.optimizer = take(file, "optimizer/", like.optimizer, where);

@@ -26,6 +26,10 @@ struct TrainState {
   std::int64_t rollbacks = 0;
   std::string health;                      // what the watchdog remembers
   std::shared_ptr<const TrainState> good;  // where a rollback leads; null: none is wanted
+  // Of schedule.name = "plateau": what the rate is multiplied by, the best value so far,
+  // validations since, and those that are still not counted.
+  double plateau_factor = 1, plateau_best = std::numeric_limits<double>::quiet_NaN();
+  std::int64_t plateau_stale = 0, plateau_cooldown = 0;
 };
 
 // With a checksum over everything; decode throws a data error where it does not fit, or a name,

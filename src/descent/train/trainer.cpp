@@ -12,6 +12,7 @@
 #include "descent/base/error.h"
 #include "descent/base/file.h"
 #include "descent/base/threads.h"
+#include "descent/train/accumulate.h"
 #include "descent/train/averaged.h"
 #include "descent/train/checkpoint.h"
 #include "descent/train/divergence.h"
@@ -19,6 +20,7 @@
 #include "descent/train/health.h"
 #include "descent/train/histogram.h"
 #include "descent/train/machine.h"
+#include "descent/train/plateau.h"
 #include "descent/train/profile.h"
 #include "descent/train/saved_model.h"
 #include "descent/train/setup.h"
@@ -68,7 +70,7 @@ class Run {
   double elapsed() const { return state_.seconds + since(start_); }
   bool writes() const { return !options_.directory.empty(); }
   std::int64_t wanted_epochs() const {
-    return (job_.total_steps + job_.steps_per_epoch - 1) / job_.steps_per_epoch;
+    return job_.batches.epochs_for(job_.total_steps - job_.first_step);
   }
 
   Job& job_;
@@ -79,6 +81,8 @@ class Run {
   std::shared_ptr<ThreadPool> pool_;
   std::unique_ptr<data::Loader> loader_;
   std::unique_ptr<TrainStep> step_;
+  std::unique_ptr<AccumulatedStep> accumulated_;  // null: each batch is an update
+  Plateau plateau_;
   std::unique_ptr<AveragedWeights> weights_;  // those that are evaluated and saved
   std::unique_ptr<EvalStep> eval_;
   Watch watch_;
@@ -93,19 +97,24 @@ class Run {
 };
 
 Run::Run(Job& job, const RunOptions& options, track::Sink& sink)
-    : job_(job), options_(options), sink_(sink), watch_(job.config, options.directory, sink) {
+    : job_(job),
+      options_(options),
+      sink_(sink),
+      plateau_(job.config, job.data.valid.rows() > 0, job.plateau_factor),
+      watch_(job.config, options.directory, sink) {
   stop_signal.store(0);
   prepare_thread();
   if (job.config.train.text("precision") == "float64") dtype_ = DType::float64;
   state_ = initial_state(job_, job_.config.seed);
   if (options.resume) resume();
   *job_.rate_factor = state_.rate_factor;
+  plateau_.restore(state_);
   build_loader();
   build_steps();
 }
 
 void Run::build_loader() {
-  loader_ = make_loader(job_, state_.seed);
+  loader_ = make_loader(job_, state_.seed, state_.epoch);
   loader_->seek({state_.epoch, state_.batch});
 }
 
@@ -133,6 +142,15 @@ void Run::build_steps() {
                             pool_->threads() == 1 ? "" : "s", job_.batch_size));
   step_ = std::make_unique<TrainStep>(job_.model, job_.loss, job_.optimizer, job_.variables, state_,
                                       options);
+  if (job_.batches.accumulate() > 1) {
+    if (job_.config.train.boolean("eager")) {
+      throw Error(ErrorKind::usage, "train.eager takes one batch an update", "[train]",
+                  "leave out train.accumulate, or train.eager");
+    }
+    accumulated_ =
+        std::make_unique<AccumulatedStep>(job_.model, job_.loss, job_.optimizer, job_.variables,
+                                          state_, options, job_.batches.accumulate());
+  }
   weights_ = std::make_unique<AveragedWeights>(job_.optimizer, job_.variables, state_);
   if (weights_->any() && !state_.buffers.empty()) {
     sink_.message(track::Level::note, "average",
@@ -213,9 +231,9 @@ void Run::after_step(const TrainStep::Result& result, const data::Batch& batch) 
   }
   if (since(last_progress_) > 0.1) {
     last_progress_ = Clock::now();
-    sink_.progress({batch.cursor.epoch + 1, batch.cursor.batch + 1, job_.steps_per_epoch,
-                    state_.step, state_.epoch_loss / state_.epoch_rows,
-                    job_.schedule(state_.step - 1),
+    sink_.progress({batch.cursor.epoch + 1, batch.cursor.batch + 1,
+                    job_.batches.steps_in(batch.cursor.epoch), state_.step,
+                    state_.epoch_loss / state_.epoch_rows, job_.schedule(state_.step - 1),
                     static_cast<double>(epoch_rows_timed_) / std::max(1e-9, since(epoch_start_))});
   }
 }
@@ -247,14 +265,19 @@ bool Run::train_epoch() {
   const std::int64_t epoch = state_.epoch;
   const std::int64_t every = job_.config.checkpoint.integer("every_steps");
   const bool eager = job_.config.train.boolean("eager");
+  if (loader_->batch_size() != job_.batches.at(epoch)) build_loader();
   epoch_start_ = Clock::now();
   epoch_rows_timed_ = 0;
   TrainStep::Result result;
   while (state_.epoch == epoch && state_.step < job_.total_steps) {
-    const data::Batch& batch = loader_->next();
+    const data::Batch& batch =
+        accumulated_ ? accumulated_->collect(*loader_, job_.config.train.boolean("drop_last"))
+                     : loader_->next();
     Observation seen;
-    Observation* look = watch_.observes(state_.step) ? &seen : nullptr;
-    result = eager ? eager_step(batch, look) : step_->run(batch, look);
+    Observation* look = !accumulated_ && watch_.observes(state_.step) ? &seen : nullptr;
+    result = accumulated_ ? accumulated_->update()
+             : eager      ? eager_step(batch, look)
+                          : step_->run(batch, look);
     if (!result.finite()) {
       diverged(batch, result);
       return true;
@@ -319,6 +342,10 @@ void Run::validate(std::int64_t epoch) {
   const auto evaluation = evaluate_rows(*eval_, job_.data.valid, job_.data.transform, dtype_);
   state_.valid = evaluation.metrics;
   sink_.record({state_.step, epoch, "valid", state_.valid, elapsed()});
+  if (plateau_.observe(state_.valid, state_)) {
+    sink_.message(track::Level::note, "plateau",
+                  fmt::format("epoch {}: learning rate {:.3g}", epoch, job_.schedule(state_.step)));
+  }
   const bool better = improved(state_.valid);
   // That of the weights the run ends with, where there are no test rows.
   if (job_.data.test.rows() == 0 && (better || !job_.config.train.boolean("restore_best"))) {
@@ -419,7 +446,7 @@ void Run::write_summary(const Outcome& outcome) const {
 }
 
 void Run::tell_plan(Outcome& outcome) const {
-  if (rows_done_ == 0 || job_.config.train.boolean("eager")) return;
+  if (rows_done_ == 0 || job_.config.train.boolean("eager") || accumulated_) return;
   if (options_.dump_plan) {
     std::ostringstream text;
     step_->largest_plan().dump(text);
