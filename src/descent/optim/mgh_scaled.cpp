@@ -288,7 +288,10 @@ const std::vector<MghProblem>& mgh_scaled() {
        .start = each([](double j, double n) { return j / (n + 1); }),
        .minimum_of =
            [](std::int64_t n) {
-             return n <= 7 ? 0 : n == 8 ? 3.51687372568e-3 : n == 10 ? 6.50395480e-3 : std::nan("");
+             return n <= 7 || n == 9 ? 0
+                    : n == 8         ? 3.51687372568e-3
+                    : n == 10        ? 6.50395480e-3
+                                     : std::nan("");
            }},
   };
   return all;

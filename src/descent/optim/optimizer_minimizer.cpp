@@ -1,6 +1,9 @@
 // An optimizer of training as a minimiser: each step takes the full gradient.
 #include <cstring>
+#include <map>
 
+#include "descent/autodiff/autodiff.h"
+#include "descent/base/random.h"
 #include "descent/compile/plan.h"
 #include "descent/optim/registry.h"
 #include "descent/optim/run.h"
@@ -9,62 +12,89 @@
 namespace descent::optim {
 namespace {
 
-// {x, state, gradient, scalars} to {x, state}, both updated in place.
+// {x, state, gradient, loss, key, scalars} to {x, state}, both updated in place: a plan for each
+// variant of the optimizer's step.
 class CompiledUpdate {
  public:
-  CompiledUpdate(const Optimizer& optimizer, const Vector& start) {
-    const Type vector{DType::float64, {start.size()}, false};
-    const std::vector<Parameter> info = {{"x", vector}};
-    std::vector<PlanInput> inputs = {{vector, "x", {}}};
-    CompileOptions options;
-    const auto state = optimizer->state(info);
-    for (const auto& tensor : state) {
-      Array a(tensor.type.dtype, tensor.type.shape);
+  CompiledUpdate(Optimizer optimizer, const ScalarFn& value, const Vector& start)
+      : optimizer_(std::move(optimizer)), value_(value) {
+    const Type vector{DType::float64, {start.size()}, false}, number{DType::float64, {}, false};
+    info_ = {{"x", vector}};
+    add(vector, "x");
+    for (const auto& tensor : optimizer_->state(info_)) {
+      Array& a = add(tensor.type, tensor.name);
       for (std::int64_t i = 0; i < a.size(); ++i) a.set_item(i, tensor.initial);
-      inputs.push_back({tensor.type, tensor.name, a});
     }
-    const auto s = state.size();
-    for (int i = 0; i <= static_cast<int>(s); ++i) options.donate[i] = i;
-    gradient_ = static_cast<int>(inputs.size());
-    inputs.push_back({vector, "gradient", {}});
-    scalars_ = optimizer->scalars(DType::float64);
-    for (const auto& scalar : scalars_)
-      inputs.push_back({{DType::float64, {}, false}, scalar.name, {}});
-    const Fn step = [&](ValueSpan in) {
-      auto out = apply_optimizer(optimizer, info, in.first(1), in.subspan(s + 1, 1),
-                                 in.subspan(1, s), in.subspan(s + 2));
-      Values all = std::move(out.parameters);
-      all.insert(all.end(), out.state.begin(), out.state.end());
-      return all;
-    };
-    plan_ = compile(step, inputs, options);
+    states_ = inputs_.size() - 1;
+    add(vector, "gradient");
+    add(number, "loss");
+    add({DType::int64, {}, false}, "key");
+    scalars_ = optimizer_->scalars(DType::float64);
+    for (const auto& scalar : scalars_) add(number, scalar.name);
     set_x(start);
   }
 
   void set_x(const Vector& x) { std::memcpy(memory(0), x.data(), bytes(x)); }
-  void step(std::int64_t t, const Vector& gradient) {
-    std::memcpy(memory(gradient_), gradient.data(), bytes(gradient));
-    for (std::size_t i = 0; i < scalars_.size(); ++i)
-      *memory(gradient_ + 1 + static_cast<int>(i)) = scalars_[i].at(t);
-    plan_.run();
+  void step(std::int64_t t, double value, const Vector& gradient) {
+    const auto at = states_ + 1;
+    std::memcpy(memory(at), gradient.data(), bytes(gradient));
+    *memory(at + 1) = value;
+    inputs_[at + 2].storage.as<std::int64_t>()[0] =
+        static_cast<std::int64_t>(fold_in(hash_text("minimize"), static_cast<std::uint64_t>(t)));
+    for (std::size_t i = 0; i < scalars_.size(); ++i) *memory(at + 3 + i) = scalars_[i].at(t);
+    const auto variant = optimizer_->variant(t);
+    auto& plan = plans_[variant];
+    if (!plan) plan = compiled(variant);
+    plan.run();
   }
-  Eigen::Map<const Vector> x() const { return {memory(0), plan_.input(0).size()}; }
+  Eigen::Map<const Vector> x() const { return {memory(0), inputs_[0].storage.size()}; }
 
  private:
   static std::size_t bytes(const Vector& v) {
     return static_cast<std::size_t>(v.size()) * sizeof(double);
   }
-  double* memory(int input) const { return plan_.input(input).as<double>().data(); }
+  double* memory(std::size_t i) const { return inputs_[i].storage.as<double>().data(); }
+  Array& add(const Type& type, const std::string& name) {
+    inputs_.push_back({type, name, Array(type.dtype, type.shape)});
+    return inputs_.back().storage;
+  }
 
-  Plan plan_;
+  Plan compiled(std::int64_t variant) const {
+    CompileOptions options;
+    for (int i = 0; i <= static_cast<int>(states_); ++i) options.donate[i] = i;
+    const Fn step = [&](ValueSpan in) {
+      const auto parameters = in.first(1), rest = in.subspan(states_ + 1);
+      UpdateContext context{.parameters = parameters,
+                            .info = info_,
+                            .scalars = rest.subspan(3),
+                            .variant = variant,
+                            .loss = rest[1],
+                            .key = rest[2]};
+      if (value_) {
+        context.gradient_at = [&](ValueSpan at) { return grad(value_)(at); };
+        context.hessian_product = [&](ValueSpan v) { return hvp(value_, parameters, v); };
+      }
+      auto out = apply_optimizer(optimizer_, rest.first(1), in.subspan(1, states_), context);
+      Values all = std::move(out.parameters);
+      all.insert(all.end(), out.state.begin(), out.state.end());
+      return all;
+    };
+    return compile(step, inputs_, options);
+  }
+
+  Optimizer optimizer_;
+  ScalarFn value_;
+  std::vector<Parameter> info_;
+  std::vector<PlanInput> inputs_;
   std::vector<HostScalar> scalars_;
-  int gradient_ = 0;
+  std::size_t states_ = 0;
+  std::map<std::int64_t, Plan> plans_;
 };
 
 void run_optimizer(Run& run, const Optimizer& optimizer) {
-  CompiledUpdate update(optimizer, run.x);
+  CompiledUpdate update(optimizer, run.objective.value, run.x);
   while (run.goes_on()) {
-    update.step(run.iteration(), run.gradient);
+    update.step(run.iteration(), run.value, run.gradient);
     const Vector to = run.inside(update.x());
     if (run.has_bounds()) update.set_x(to);
     run.move_to(to);
