@@ -290,7 +290,9 @@ bool Run::train_epoch() {
   while (state_.epoch == epoch && state_.step < job_.total_steps) {
     const data::Batch& batch = loader_->next();
     Observation seen;
-    Observation* look = watch_.observes(state_.step) ? &seen : nullptr;
+    // What is profiled or shown is the plan of every day.
+    const bool plain = options_.profile || options_.dump_plan;
+    Observation* look = !plain && watch_.observes(state_.step) ? &seen : nullptr;
     result = eager ? eager_step(batch, look) : step_->run(batch, look);
     if (!result.finite()) {
       diverged(batch, result);
