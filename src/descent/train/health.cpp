@@ -19,22 +19,15 @@ constexpr int kMessages = 3;               // of a rule on the terminal; the fil
 
 const char* severity_of(const std::string& rule) { return rule == "plateau" ? "note" : "warning"; }
 
-json number(double x) { return std::isfinite(x) ? json(x) : json(nullptr); }
+// Six digits are enough to look at; JSON has no NaN.
+std::string number_text(double x) { return std::isfinite(x) ? fmt::format("{:.6g}", x) : "null"; }
 
-// All layers of an observation: those with parameters, then those of activations alone.
-std::vector<std::string> layers_of(const Observation& seen) {
-  std::vector<std::string> names;
-  const auto add = [&](const std::string& name) {
-    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
-  };
-  for (const auto& p : seen.parameters) add(p.layer());
-  for (const auto& a : seen.activations) add(a.name);
-  return names;
-}
-
-struct Norms {
+// One layer's part of a line.
+struct LayerSeen {
+  std::string name;
+  bool has_parameters = false;
   double gradient = 0, weight = 0, update = 0;
-  bool any = false;
+  const ActivationSeen* activation = nullptr;
 };
 
 }  // namespace
@@ -56,10 +49,10 @@ std::vector<Option> health_options() {
        "no weight."},
       {"every",
        T::integer,
-       std::int64_t{50},
+       std::int64_t{100},
        "Steps between closer looks (norms of gradients, updates and weights, statistics of "
-       "activations); five times as often in the first two such spans. A look costs about as much "
-       "as half a step.",
+       "activations); five times as often in the first two such spans. A look costs about a third "
+       "of a step.",
        {},
        1,
        {}},
@@ -137,7 +130,7 @@ void Watch::observe(Observation seen) {
   seen.loss = last_.loss;
   seen.gradient_norm = last_.gradient_norm;
   seen.lr = last_.lr;
-  if (file_) file_->write(observation_line(seen).dump());
+  if (file_) file_->write(observation_line(seen));
   for (const auto& [name, rule] : rules_) {
     Listener listener(*this, name);
     rule->observe(seen, listener);
@@ -229,38 +222,57 @@ void Watch::tell(const std::string& rule, const std::string& severity, const Wor
   if (enabled_) write({rule, severity, step, words, false}, step, epoch);
 }
 
-json Watch::observation_line(const Observation& seen) const {
-  const auto layers = layers_of(seen);
-  std::map<std::string, Norms> norms;
+// Written by hand: a look of a small model takes less time than a JSON object of it.
+std::string Watch::observation_line(const Observation& seen) const {
+  std::vector<LayerSeen> layers;
+  const auto layer = [&](const std::string& name) -> LayerSeen& {
+    const auto found = std::ranges::find(layers, name, &LayerSeen::name);
+    if (found != layers.end()) return *found;
+    return layers.emplace_back(LayerSeen{.name = name});
+  };
   for (const auto& p : seen.parameters) {
-    Norms& n = norms[p.layer()];
-    n.any = true;
-    n.gradient = std::hypot(n.gradient, p.gradient_norm);
-    n.weight = std::hypot(n.weight, p.weight_norm);
-    n.update = std::hypot(n.update, p.update_norm);
+    LayerSeen& l = layer(p.layer());
+    l.has_parameters = true;
+    l.gradient = std::hypot(l.gradient, p.gradient_norm);
+    l.weight = std::hypot(l.weight, p.weight_norm);
+    l.update = std::hypot(l.update, p.update_norm);
   }
-  json line = {{"kind", "observation"}, {"step", seen.step},
-               {"epoch", seen.epoch},   {"loss", number(seen.loss)},
-               {"lr", number(seen.lr)}, {"total_grad_norm", number(seen.gradient_norm)},
-               {"layers", layers}};
-  for (const char* key : {"grad_norm", "weight_norm", "update_norm", "update_ratio", "mean", "std",
-                          "dead", "saturated"})
-    line[key] = json::array();
-  for (const auto& layer : layers) {
-    const auto n = norms.find(layer);
-    const bool has = n != norms.end();
-    line["grad_norm"].push_back(has ? number(n->second.gradient) : json());
-    line["weight_norm"].push_back(has ? number(n->second.weight) : json());
-    line["update_norm"].push_back(has ? number(n->second.update) : json());
-    line["update_ratio"].push_back(has ? number(n->second.update / n->second.weight) : json());
-    const auto a = std::ranges::find(seen.activations, layer, &ActivationSeen::name);
-    const bool gave = a != seen.activations.end();
-    line["mean"].push_back(gave ? number(a->mean) : json());
-    line["std"].push_back(gave ? number(a->deviation) : json());
-    line["dead"].push_back(gave && a->dead >= 0 ? number(a->dead) : json());
-    line["saturated"].push_back(gave && a->saturated >= 0 ? number(a->saturated) : json());
-  }
-  return line;
+  for (const auto& a : seen.activations) layer(a.name).activation = &a;
+  std::string line = fmt::format(
+      R"({{"kind":"observation","step":{},"epoch":{},"loss":{},"lr":{},"total_grad_norm":{})",
+      seen.step, seen.epoch, number_text(seen.loss), number_text(seen.lr),
+      number_text(seen.gradient_norm));
+  const auto list = [&](const char* key, const auto& text_of) {
+    line += fmt::format(",\"{}\":[", key);
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      if (i > 0) line += ',';
+      line += text_of(layers[i]);
+    }
+    line += ']';
+  };
+  const auto numbers = [&](const char* key, const auto& value_of) {
+    list(key, [&](const LayerSeen& l) { return number_text(value_of(l)); });
+  };
+  const auto norm = [](double LayerSeen::*member) {
+    return [member](const LayerSeen& l) { return l.has_parameters ? l.*member : NAN; };
+  };
+  const auto share = [](double ActivationSeen::*member) {
+    return [member](const LayerSeen& l) {
+      return l.activation == nullptr || l.activation->*member < 0 ? NAN : l.activation->*member;
+    };
+  };
+  list("layers", [](const LayerSeen& l) { return json(l.name).dump(); });
+  numbers("grad_norm", norm(&LayerSeen::gradient));
+  numbers("weight_norm", norm(&LayerSeen::weight));
+  numbers("update_norm", norm(&LayerSeen::update));
+  numbers("update_ratio",
+          [](const LayerSeen& l) { return l.has_parameters ? l.update / l.weight : NAN; });
+  numbers("mean",
+          [](const LayerSeen& l) { return l.activation == nullptr ? NAN : l.activation->mean; });
+  numbers("std", share(&ActivationSeen::deviation));
+  numbers("dead", share(&ActivationSeen::dead));
+  numbers("saturated", share(&ActivationSeen::saturated));
+  return line + "}";
 }
 
 std::string Watch::memory() const {

@@ -1,6 +1,6 @@
 // The watchdog: looks at every step and more closely at every k-th, and tells what is wrong with
 // its evidence and a remedy: on the terminal as warnings, in health.jsonl of the run directory as
-//   {"kind":"observation","step":50,"epoch":1,"loss":..,"layers":["0","1"],"grad_norm":[..],..}
+//   {"kind":"observation","step":101,"epoch":1,"loss":..,"layers":["0","1"],"grad_norm":[..],..}
 //   {"kind":"finding","step":310,"epoch":4,"rule":"saturated","layer":"7","severity":"warning",
 //    "since":260,"evidence":{..},"text":"layer 7 tanh: ..","remedy":".."}
 // Every list of an observation has one number for each layer, null where it has none. A finding
@@ -65,7 +65,7 @@ class Watch {
              const std::function<Words(std::int64_t)>& words);
   void flush();
   void write(const Found& found, std::int64_t step, std::int64_t epoch);
-  nlohmann::json observation_line(const Observation& seen) const;
+  std::string observation_line(const Observation& seen) const;
 
   bool enabled_ = false;
   std::int64_t every_ = 0;

@@ -274,7 +274,9 @@ bool Run::train_epoch() {
         accumulated_ ? accumulated_->collect(*loader_, job_.config.train.boolean("drop_last"))
                      : loader_->next();
     Observation seen;
-    Observation* look = !accumulated_ && watch_.observes(state_.step) ? &seen : nullptr;
+    // What is profiled or shown is the plan of every day.
+    const bool plain = accumulated_ || options_.profile || options_.dump_plan;
+    Observation* look = !plain && watch_.observes(state_.step) ? &seen : nullptr;
     result = accumulated_ ? accumulated_->update()
              : eager      ? eager_step(batch, look)
                           : step_->run(batch, look);

@@ -27,7 +27,8 @@ class LossSpike final : public Rule {
     // What happens within a few steps of a spike belongs to it.
     if (spike && (steps_.empty() || seen.step > steps_.back() + kBurst))
       steps_.push_back(seen.step);
-    std::erase_if(steps_, [&](std::int64_t step) { return step <= seen.step - kSpan; });
+    const auto forgotten =
+        std::erase_if(steps_, [&](std::int64_t step) { return step <= seen.step - kSpan; });
     // A spike moves the mean no further than a deviation: a lasting rise is none after a while.
     const double loss = spike ? mean_ + std::sqrt(variance_) : seen.loss;
     const double keep =
@@ -36,6 +37,7 @@ class LossSpike final : public Rule {
     mean_ += (1 - keep) * change;
     variance_ = keep * (variance_ + (1 - keep) * change * change);
     ++count_;
+    if (!spike && forgotten == 0) return;  // nothing is new
     findings.check("", steps_.size() >= kSpikes, 1, [&](std::int64_t) {
       return Words{.layer = {},
                    .text = fmt::format("the loss spikes: {:.3g} at step {} where {:.3g} is usual, "
