@@ -195,7 +195,7 @@ TEST_P(NamedFunction, IsItsFormula) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, NamedFunction, ::testing::ValuesIn(kRows),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& row) { return std::string(row.param.name); });
 
 }  // namespace
 }  // namespace descent::optim
