@@ -49,6 +49,19 @@ TEST_P(MatrixOptimizer, LearnsWithAnyNumberOfThreadsAndResumes) {
 INSTANTIATE_TEST_SUITE_P(, MatrixOptimizer, testing::Values("shampoo", "soap", "kfac"),
                          [](const auto& p) { return std::string(p.param); });
 
+// Sums of gradients are no graph in which layers could be found.
+TEST(Kfac, RefusesAccumulatedGradients) {
+  Recorder r;
+  auto all = assignments("kfac");
+  all.emplace_back("train.accumulate=2");
+  try {
+    run(all, {}, r);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), testing::HasSubstr("train.accumulate"));
+  }
+}
+
 // The factors of every layer are filled: the layers were found.
 TEST(Kfac, FindsTheLayersOfAModel) {
   Folder folder;

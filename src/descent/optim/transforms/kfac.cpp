@@ -29,6 +29,7 @@
 #include <cmath>
 #include <optional>
 
+#include "descent/base/error.h"
 #include "descent/ops/linalg.h"
 #include "descent/ops/ops.h"
 #include "descent/optim/products.h"
@@ -133,6 +134,11 @@ class Kfac final : public Transform {
       change = change ? change + dot(before, after) : dot(before, after);
       assign(updates, layer, after);
       changed.push_back(layer);
+    }
+    if (next > 0 && changed.empty()) {
+      throw Error(ErrorKind::usage, "the loss shows no layer's product with its inputs", "kfac",
+                  "leave out train.accumulate and train.rematerialise, which hide them, or take "
+                  "another optimizer");
     }
     if (o_.kl_clip == 0 || changed.empty()) return;
     // 1e-30: no gradient, no step.
