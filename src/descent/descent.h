@@ -45,6 +45,7 @@
 #include "descent/optim/partition.h"
 #include "descent/optim/registry.h"
 #include "descent/optim/schedule.h"
+#include "descent/optim/test_functions.h"
 #include "descent/optim/transform.h"
 #include "descent/track/jsonl.h"
 #include "descent/track/sink.h"
