@@ -1,11 +1,10 @@
 // W10: whole minimisations in float64 by L-BFGS, history 10, strong Wolfe, until the gradient's
 // norm is at most 1e-6. "rosenbrock-1000": from (-1.2, 1, -1.2, 1, ...). "classical": twelve
-// functions of 2 to 100 variables, one after another. "compile": the same twelve, each compiled
+// functions of 2 to 250 variables, one after another. "compile": the same twelve, each compiled
 // anew. A step is one minimisation (of all twelve). Quality: the number of functions plus how far
 // their values are above the minima.
 #include "bench/workload.h"
 #include "descent/optim/minimize.h"
-#include "descent/optim/run.h"
 #include "descent/optim/test_functions.h"
 
 using namespace descent;
@@ -25,7 +24,7 @@ std::vector<optim::TestFunction> classical() {
                                                                            {"zakharov", 10},
                                                                            {"styblinski_tang", 10},
                                                                            {"powell_singular", 12},
-                                                                           {"quadratic", 100}}) {
+                                                                           {"quadratic", 250}}) {
     all.push_back(optim::test_function(name, size));
   }
   return all;
@@ -37,7 +36,6 @@ void minimise(const char* name, const bench::Arguments& arguments, int steps,
   optim::MinimizeOptions options;
   options.tolerance = 1e-6;
   options.max_iterations = 20'000;
-  options.classify = false;
   if (!compile_anew) {
     for (auto& f : functions) f.objective = optim::compiled(f.objective);
   }

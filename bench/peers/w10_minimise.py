@@ -86,9 +86,9 @@ def goldstein_gradient(x):
     return np.array([du * v + u * dva, du * v + u * dvb])
 
 
-COUNT = {n: np.arange(1.0, n + 1) for n in (10, 100)}
+COUNT = {n: np.arange(1.0, n + 1) for n in (10, 250)}
 COUNT_TORCH = {n: torch.from_numpy(c) for n, c in COUNT.items()}
-SCALE = 10**(4 * (COUNT[100] - 1) / 99)
+SCALE = 10**(4 * (COUNT[250] - 1) / 249)
 SCALE_TORCH = torch.from_numpy(SCALE)
 
 
@@ -153,7 +153,7 @@ CLASSICAL = [  # function, gradient, start, minimum
     (himmelblau, himmelblau_gradient, [0.0, 0.0], 0), (camel, camel_gradient, [0.5, 0.5], 0),
     (goldstein, goldstein_gradient, [0.5, -0.5], 3), (dixon, dixon_gradient, [1.0] * 10, 0),
     (zakharov, zakharov_gradient, [0.5] * 10, 0), (styblinski, styblinski_gradient, [-2.0] * 10, -39.16616570377142 * 10),
-    (powell, powell_gradient, [3.0, -1.0, 0.0, 1.0] * 3, 0), (quadratic, quadratic_gradient, [1.0] * 100, 0)]
+    (powell, powell_gradient, [3.0, -1.0, 0.0, 1.0] * 3, 0), (quadratic, quadratic_gradient, [1.0] * 250, 0)]
 
 
 class Minimise:

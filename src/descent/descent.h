@@ -55,6 +55,7 @@
 #include "descent/optim/registry.h"
 #include "descent/optim/schedule.h"
 #include "descent/optim/sophia.h"
+#include "descent/optim/test_functions.h"
 #include "descent/optim/transform.h"
 #include "descent/optim/wrappers.h"
 #include "descent/plot/animation.h"

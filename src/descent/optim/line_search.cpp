@@ -37,7 +37,8 @@ LineSearchResult zoom(const Phi& phi, const LinePoint& start, LinePoint lo, Line
     const bool slow = i % 2 == 1 && width > 0.5 * before;
     if (i % 2 == 1) before = width;
     const auto p = phi(slow && hi.finite() ? 0.5 * (lo.step + hi.step) : interpolate(lo, hi));
-    const bool level = approximately(p, start, o);  // values cannot tell: go by slopes
+    // Where rounding decides between the values: go by slopes.
+    const bool level = std::abs(p.value - lo.value) <= 8 * kEpsilon * std::abs(lo.value);
     if (!decreases(p, start, o) || (!level && p.value >= lo.value)) {
       hi = p;
       continue;

@@ -52,7 +52,6 @@ struct MinimizeOptions {
   std::int64_t steps = 0;           // > 0: exactly so many iterations (tolerances are then off)
   std::int64_t max_iterations = 0;  // 0: the method's own default
   double tolerance = 1e-8;          // on the Euclidean norm of the (projected) gradient
-  bool classify = true;             // find Minimum::kind and eigenvalues; else "unknown" and none
   bool check_gradient = false;      // compare Objective::gradient with ours at the start
   std::function<void(const Iterate&)> watch;
 };

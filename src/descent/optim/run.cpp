@@ -201,10 +201,6 @@ Minimum Run::finish() {
   found.evaluations = f.evaluations();
   found.converged = converged_;
   found.reason = reason_;
-  if (!options_.classify) {
-    found.kind = "unknown";
-    return found;
-  }
   bool bound = on_boundary && on_boundary(x);
   for (Eigen::Index i = 0; has_bounds() && i < x.size(); ++i)
     bound = bound || x[i] <= lower(i) || x[i] >= upper(i);

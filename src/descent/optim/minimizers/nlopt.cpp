@@ -70,6 +70,7 @@ void run_nlopt(Run& run, const char* name) {
   nlopt_set_min_objective(opt.get(), evaluate, &session);
   if (run.options().steps == 0) nlopt_set_xtol_rel(opt.get(), 1e-10);
   double value = 0;
+  nlopt_srand(1);  // praxis draws random numbers
   const auto result = nlopt_optimize(opt.get(), x.data(), &value);
   if (session.failure) std::rethrow_exception(session.failure);
   if (result == NLOPT_FORCED_STOP) return;  // the run had ended
