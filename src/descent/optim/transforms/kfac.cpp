@@ -135,10 +135,9 @@ class Kfac final : public Transform {
       assign(updates, layer, after);
       changed.push_back(layer);
     }
-    if (next > 0 && changed.empty()) {
-      throw Error(ErrorKind::usage, "the loss shows no layer's product with its inputs", "kfac",
-                  "leave out train.accumulate and train.rematerialise, which hide them, or take "
-                  "another optimizer");
+    if (next > 0 && changed.empty() && !context.gradient_at) {
+      throw Error(ErrorKind::usage, "gradients that are sums over batches show no layers", "kfac",
+                  "leave out train.accumulate, or take another optimizer");
     }
     if (o_.kl_clip == 0 || changed.empty()) return;
     // 1e-30: no gradient, no step.
