@@ -24,7 +24,7 @@ AveragedWeights::AveragedWeights(const optim::Optimizer& optimizer,
   }
   if (averaged(symbols).empty()) return;
   tree_ = clone(state.parameters);
-  plan_ = compile(averaged, std::move(inputs));
+  plan_ = compile(averaged, inputs);
 }
 
 void AveragedWeights::refresh() {
