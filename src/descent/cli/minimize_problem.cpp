@@ -160,10 +160,11 @@ std::vector<double> bounds(const Problem& problem, const std::vector<std::string
       all[static_cast<std::size_t>(v.offset + i)] = value.item(value.size() == 1 ? 0 : i);
   };
   for (const auto& [name, text] : assignments(texts, option)) {
+    const auto where = fmt::format("{} {}", option, name);
     const auto value = text == "inf" || text == "-inf"
                            ? Array::scalar(text == "inf" ? std::numeric_limits<double>::infinity()
                                                          : -std::numeric_limits<double>::infinity())
-                           : constant_array(text, option + " " + name);
+                           : constant_array(text, where);
     if (name.empty()) {  // one number for all
       for (const auto& v : problem.variables) set(v, value);
       continue;

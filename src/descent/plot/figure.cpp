@@ -33,11 +33,11 @@ Grid grid_of(const Figure& figure) {
   grid.width = figure.width > 0 ? figure.width : 640.0 * columns;
   grid.height = figure.height > 0 ? figure.height : (maps ? 540.0 : 420.0) * rows + top;
   const double width = grid.width / columns, height = (grid.height - top) / rows;
-  for (int k = 0; k < panels; ++k)
-    grid.cells.push_back({.left = k % columns * width,
-                          .top = top + static_cast<double>(k / columns) * height,
-                          .width = width,
-                          .height = height});
+  for (int k = 0; k < panels; ++k) {
+    const int row = k / columns, column = k % columns;
+    grid.cells.push_back(
+        {.left = column * width, .top = top + row * height, .width = width, .height = height});
+  }
   return grid;
 }
 

@@ -18,13 +18,12 @@ Schedule cyclic(double lr, CyclicOptions o) {
   require_not_negative("cyclic schedule", "step_size_down", static_cast<double>(o.step_size_down));
   require_positive("cyclic schedule", "gamma", o.gamma);
   return [=](std::int64_t step) {
-    const std::int64_t at = step % (up + down);
+    const std::int64_t at = step % (up + down), cycle = step / (up + down);
     const double height = at <= up
                               ? static_cast<double>(at) / static_cast<double>(up)
                               : static_cast<double>(up + down - at) / static_cast<double>(down);
     double scale = 1;
-    if (o.mode == Cycles::triangular2)
-      scale = std::pow(0.5, static_cast<double>(step / (up + down)));
+    if (o.mode == Cycles::triangular2) scale = std::pow(0.5, static_cast<double>(cycle));
     if (o.mode == Cycles::exp_range) scale = std::pow(o.gamma, static_cast<double>(step));
     return o.min_lr + (lr - o.min_lr) * height * scale;
   };
