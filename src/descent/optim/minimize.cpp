@@ -45,7 +45,7 @@ std::shared_ptr<const Minimizer> minimizer_of(const MinimizerRow& row, const Opt
   return std::make_shared<MethodMinimizer>(row, row.method(options));
 }
 
-void add_minimizer(MinimizerRegistry& registry, MinimizerRow row) {
+void add_minimizer(MinimizerRegistry& registry, const MinimizerRow& row) {
   auto make = [row](const Options& options) { return minimizer_of(row, options); };
   registry.add({row.name, row.help, row.options, std::move(make)});
 }

@@ -93,7 +93,7 @@ struct MinimizerRow {
   std::int64_t iterations = 10'000;  // the most, by default
   Bounds bounds = Bounds::refused;   // kept: the method takes care that x stays inside
 };
-void add_minimizer(MinimizerRegistry& registry, MinimizerRow row);
+void add_minimizer(MinimizerRegistry& registry, const MinimizerRow& row);
 // A minimiser of a method, outside of the registry.
 std::shared_ptr<const Minimizer> minimizer_of(const MinimizerRow& row, const Options& options);
 

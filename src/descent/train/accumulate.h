@@ -31,7 +31,8 @@ class AccumulatedStep {
   struct Key {
     std::int64_t rows = 0;
     bool weighted = false;
-    auto operator<=>(const Key&) const = default;
+    // clang-tidy 14 takes the 0 of a comparison for a pointer.
+    auto operator<=>(const Key&) const = default;  // NOLINT(modernize-use-nullptr)
   };
   Plan& batch_plan(const data::Batch& batch);
   Plan& update_plan();

@@ -69,7 +69,8 @@ class TrainStep {
     std::int64_t variant = 0;  // of the optimizer's step
     bool rematerialise = false;
     bool observed = false;
-    auto operator<=>(const PlanKey&) const = default;
+    // clang-tidy 14 takes the 0 of a comparison for a pointer.
+    auto operator<=>(const PlanKey&) const = default;  // NOLINT(modernize-use-nullptr)
   };
   // `probe`: where the step is observed, what it puts out besides.
   Values trace(ValueSpan in, const PlanKey& key, Probe* probe = nullptr) const;
