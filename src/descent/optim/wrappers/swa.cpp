@@ -19,7 +19,8 @@ Optimizer average_weights_swa(SwaOptions o) {
   const auto part = [o](std::int64_t step) {
     const auto since = step - o.start;
     if (since < 0 || since % o.every != 0) return 0.0;
-    return 1 / static_cast<double>(since / o.every + 1);
+    const std::int64_t taken = since / o.every + 1;
+    return 1 / static_cast<double>(taken);
   };
   return joint({.name = "swa",
                 .slots = {{"average"}},
