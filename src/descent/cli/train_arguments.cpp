@@ -52,6 +52,7 @@ void apply_shortcuts(const TrainArguments& a, RawConfig& raw) {
   set("--target", "data.target", a.target);
   set("--model", "model.name", a.model);
   set("--optimizer", "optimizer.name", a.optimizer);
+  set("--convention", "optimizer.convention", a.convention);
   set("--lr", "optimizer.lr", a.lr);
   set("--epochs", "train.epochs", a.epochs);
   set("--batch-size", "train.batch_size", a.batch_size);

@@ -12,7 +12,7 @@ struct TrainArguments {
   std::string config;  // file; empty: none
   std::vector<std::string> set, drop;
   // As written; empty: not given.
-  std::string data, target, model, optimizer, lr, epochs, batch_size, seed;
+  std::string data, target, model, optimizer, convention, lr, epochs, batch_size, seed;
   std::string out, resume;
   int threads = 0;
   bool overwrite = false, json = false, quiet = false, print_config = false, profile = false,
