@@ -31,7 +31,8 @@ train::PlateauOptions options_of(const nlohmann::json& row) {
 }
 
 TEST(Plateau, RatesAreThoseOfPyTorch) {
-  for (const auto& [name, row] : golden().items()) {
+  const auto json = golden();
+  for (const auto& [name, row] : json.items()) {
     const auto factor = std::make_shared<double>(1);
     train::TrainState state;
     const auto values = row.at("values").get<std::vector<double>>(),
