@@ -20,7 +20,7 @@ class MethodMinimizer final : public Minimizer {
       throw Error(ErrorKind::usage, "the method keeps no bounds", row_.name,
                   "use lbfgs, gd or projected_gradient");
     }
-    Run run(objective, std::move(start), options, row_.iterations);
+    Run run(objective, start, options, row_.iterations);
     method_(run);
     return run.finish();
   }

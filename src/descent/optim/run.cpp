@@ -49,7 +49,7 @@ Vector vector_of(const std::vector<double>& start, const Objective& objective) {
 
 }  // namespace
 
-Run::Run(const Objective& given, std::vector<double> start, const MinimizeOptions& options,
+Run::Run(const Objective& given, const std::vector<double>& start, const MinimizeOptions& options,
          std::int64_t default_iterations)
     : evaluator_(evaluator_of(given)),
       f(*evaluator_),

@@ -26,7 +26,7 @@ class Run {
 
  public:
   // Evaluates the start (inside the bounds), which must be finite.
-  Run(const Objective& objective, std::vector<double> start, const MinimizeOptions& options,
+  Run(const Objective& objective, const std::vector<double>& start, const MinimizeOptions& options,
       std::int64_t default_iterations);
 
   Evaluator& f;  // counts every evaluation

@@ -69,7 +69,7 @@ Optimizer scale_by_muon(MuonScale o) {
 }
 
 Optimizer muon(const MuonOptions& o) {
-  const auto part = [&](Optimizer rule, const Rate& rate) {
+  const auto part = [&](const Optimizer& rule, const Rate& rate) {
     return around(rule, {.lr = rate, .weight_decay = o.weight_decay, .decayed = o.decayed});
   };
   Part matrices;

@@ -20,7 +20,7 @@ namespace {
 // direction: of parameter i, from its gradient and (for Adam) its slot 1.
 Optimizer schedule_free(const Schedule& lr, double beta, double power, bool second_moment,
                         std::vector<HostScalar> more,
-                        std::function<Value(const Joint&, std::size_t)> direction) {
+                        const std::function<Value(const Joint&, std::size_t)>& direction) {
   require_positive("schedule_free", "beta1", beta);
   require_fraction("schedule_free", "beta1", beta);
   require_not_negative("schedule_free", "weight_lr_power", power);
