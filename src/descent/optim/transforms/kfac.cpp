@@ -99,8 +99,8 @@ class Kfac final : public Transform {
   std::vector<HostScalar> scalars(DType) const override {
     return {{"kfac.kept",
              [o = o_](std::int64_t step) {
-               const auto t = static_cast<double>(step / o.observe + 1);
-               return std::min(1 - 1 / t, o.decay);
+               const std::int64_t looks = step / o.observe + 1;
+               return std::min(1 - 1 / static_cast<double>(looks), o.decay);
              }},
             {"kfac.lr", rate_}};
   }
