@@ -73,6 +73,11 @@ void add_configuration(CLI::App& command, TrainArguments& a) {
   command.add_option("--model", a.model, "mlp, linear, cnn, ... (model.name)")->type_name("NAME");
   command.add_option("--optimizer", a.optimizer, "adam, sgd, ... (optimizer.name)")
       ->type_name("NAME");
+  command
+      .add_option("--convention", a.convention,
+                  "Whose arithmetic, where PyTorch, Keras and the papers differ: torch, keras or "
+                  "paper (optimizer.convention)")
+      ->type_name("NAME");
   command.add_option("--lr", a.lr, "Learning rate (optimizer.lr)")->type_name("X");
   command.add_option("--epochs", a.epochs, "Passes over the data (train.epochs)")->type_name("N");
   command.add_option("--batch-size", a.batch_size, "Rows a step (train.batch_size)")
