@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "descent/base/error.h"
+#include "descent/base/text.h"
 
 namespace descent {
 namespace {
@@ -167,12 +168,6 @@ bool has_type(const OptionValue& value, OptionType type) {
 }
 
 // ---- reading ----
-
-std::string trimmed(const std::string& text) {
-  const auto first = text.find_first_not_of(" \t\n\r");
-  if (first == std::string::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\n\r") - first + 1);
-}
 
 // All of `text` as a T, with TOML's leading + and underscores between digits; false otherwise.
 template <class T>

@@ -9,6 +9,8 @@
 #include <limits>
 
 #include "descent/base/error.h"
+#include "descent/base/text.h"
+#include "descent/cli/assignments.h"
 #include "descent/compile/plan.h"
 #include "descent/data/options.h"
 #include "descent/data/registry.h"
@@ -16,12 +18,6 @@
 
 namespace descent::cli {
 namespace {
-
-std::string trimmed(const std::string& text) {
-  const auto begin = text.find_first_not_of(" \t");
-  if (begin == std::string::npos) return "";
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
 
 double number_of(const std::string& text, const std::string& where) {
   const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
@@ -118,20 +114,15 @@ FitData complete_rows(const data::Table& table, const std::vector<std::string>& 
 Assignments parse_assignments(const std::vector<std::string>& texts, const std::string& option) {
   Assignments all;
   for (const auto& text : texts) {
-    for (std::size_t at = 0; at <= text.size();) {
-      const auto end = std::min(text.find(',', at), text.size());
-      const auto part = trimmed(text.substr(at, end - at));
-      at = end + 1;
+    for (const auto& part : split_commas(text)) {
       if (part.empty()) continue;
-      const auto equals = part.find('=');
-      const auto name = trimmed(part.substr(0, equals));
-      if (equals == std::string::npos || name.empty()) {
+      const auto [name, number] = split_assignment(part);
+      if (name.empty()) {
         throw Error(ErrorKind::usage, fmt::format("expected NAME=NUMBER, found \"{}\"", part),
                     option, fmt::format("for example {} a=1,b=0.5", option));
       }
-      const auto value =
-          number_of(trimmed(part.substr(equals + 1)), fmt::format("{} {}", option, part));
-      if (std::ranges::any_of(all, [&](const auto& a) { return a.first == name; }))
+      const auto value = number_of(number, fmt::format("{} {}", option, part));
+      if (std::ranges::find(all, name, &Assignments::value_type::first) != all.end())
         throw Error(ErrorKind::usage, fmt::format("\"{}\" is given twice", name), option);
       all.emplace_back(name, value);
     }

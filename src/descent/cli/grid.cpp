@@ -7,6 +7,7 @@
 #include <set>
 
 #include "descent/base/error.h"
+#include "descent/cli/assignments.h"
 #include "descent/train/config_schema.h"
 
 namespace descent::cli {
@@ -145,28 +146,8 @@ RawConfig applied(const RawConfig& base, Settings& settings, const Names& names,
 }  // namespace
 
 std::vector<std::string> split_values(const std::string& text) {
-  std::vector<std::string> parts(1);
-  int depth = 0;
-  char quote = 0;
-  for (const char c : text) {
-    if (quote != 0) {
-      if (c == quote) quote = 0;
-    } else if (c == '"' || c == '\'') {
-      quote = c;
-    } else if (c == '[' || c == '{') {
-      ++depth;
-    } else if (c == ']' || c == '}') {
-      --depth;
-    } else if (c == ',' && depth <= 0) {
-      parts.emplace_back();
-      continue;
-    }
-    parts.back() += c;
-  }
+  auto parts = split_commas(text);
   for (auto& part : parts) {
-    const auto begin = part.find_first_not_of(' ');
-    part = begin == std::string::npos ? ""
-                                      : part.substr(begin, part.find_last_not_of(' ') - begin + 1);
     // A quoted value is what is in the quotes.
     if (part.size() > 1 && (part[0] == '"' || part[0] == '\'') && part.back() == part[0])
       part = part.substr(1, part.size() - 2);

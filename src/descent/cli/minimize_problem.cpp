@@ -12,6 +12,7 @@
 
 #include "descent/base/error.h"
 #include "descent/base/file.h"
+#include "descent/cli/assignments.h"
 #include "descent/data/csv.h"
 #include "descent/data/npy.h"
 #include "descent/ir/value.h"
@@ -183,34 +184,6 @@ Value bound_part(const Value& x, const Variable& v) {
 }
 
 }  // namespace
-
-std::vector<std::string> split_commas(const std::string& text) {
-  std::vector<std::string> parts(1);
-  int depth = 0;
-  for (const char c : text) {
-    if (c == '[' || c == '(') ++depth;
-    if (c == ']' || c == ')') --depth;
-    if (c == ',' && depth == 0) {
-      parts.emplace_back();
-    } else {
-      parts.back() += c;
-    }
-  }
-  for (auto& part : parts) {
-    const auto first = part.find_first_not_of(" \t\n");
-    const auto last = part.find_last_not_of(" \t\n");
-    part = first == std::string::npos ? "" : part.substr(first, last - first + 1);
-  }
-  return parts;
-}
-
-std::pair<std::string, std::string> split_assignment(const std::string& text) {
-  const auto at = text.find('=');
-  if (at == std::string::npos) return {"", text};
-  auto name = text.substr(0, at), value = text.substr(at + 1);
-  while (name.ends_with(' ')) name.pop_back();
-  return {name, value};
-}
 
 std::vector<std::string> Problem::labels() const {
   std::vector<std::string> all;

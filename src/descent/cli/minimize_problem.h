@@ -40,9 +40,4 @@ struct ProblemText {
 // Usage errors name what is missing or unknown; data errors the file.
 Problem read_problem(const ProblemText& text);
 
-// Cuts at commas outside of brackets.
-std::vector<std::string> split_commas(const std::string& text);
-// "x=1" at its first = ("": none).
-std::pair<std::string, std::string> split_assignment(const std::string& text);
-
 }  // namespace descent::cli

@@ -6,15 +6,10 @@
 
 #include "descent/base/error.h"
 #include "descent/base/glob.h"
+#include "descent/base/text.h"
 
 namespace descent::nn {
 namespace {
-
-std::string trimmed(const std::string& text) {
-  const auto first = text.find_first_not_of(' ');
-  if (first == std::string::npos) return {};
-  return text.substr(first, text.find_last_not_of(' ') - first + 1);
-}
 
 // One entry of TransferOptions::map.
 struct Renaming {

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "descent/base/error.h"
+#include "descent/cli/assignments.h"
 #include "descent/cli/cli.h"
 #include "descent/cli/minimize_figure.h"
 #include "descent/cli/minimize_problem.h"
