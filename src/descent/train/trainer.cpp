@@ -1,7 +1,6 @@
 #include "descent/train/trainer.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <atomic>
 #include <chrono>
@@ -19,20 +18,17 @@
 #include "descent/train/evaluate.h"
 #include "descent/train/health.h"
 #include "descent/train/histogram.h"
-#include "descent/train/machine.h"
 #include "descent/train/plateau.h"
 #include "descent/train/profile.h"
 #include "descent/train/saved_model.h"
 #include "descent/train/setup.h"
 #include "descent/train/step.h"
-#include "descent/train/version.h"
+#include "descent/train/summary.h"
 
 namespace descent::train {
 namespace {
 
 std::atomic<int> stop_signal{0};
-constexpr std::size_t kConfusionClasses = 100;
-
 using Clock = std::chrono::steady_clock;
 double since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -58,8 +54,6 @@ class Run {
   bool may_roll_back() const { return job_.config.train.text("on_divergence") == "rollback"; }
   void end_epoch();
   bool improved(const Metrics& valid);
-  nlohmann::json confusion(const char* split, const Evaluation& evaluation,
-                           const data::Dataset& rows) const;
   void validate(std::int64_t epoch);
   void checkpoint(bool final_one = false);
   bool should_stop(const TrainStep::Result& result);
@@ -328,17 +322,6 @@ bool Run::improved(const Metrics& valid) {
   return better;
 }
 
-// {"split": "test", "classes": [names], "counts": [[...]]}; null where there are no classes, or
-// more than one can look at.
-nlohmann::json Run::confusion(const char* split, const Evaluation& evaluation,
-                              const data::Dataset& rows) const {
-  const auto& names = job_.data.transform.class_names();
-  if (job_.data.task != data::Task::classification || names.size() > kConfusionClasses) return {};
-  return {{"split", split},
-          {"classes", names},
-          {"counts", confusion_matrix(evaluation.outputs, rows.targets, rows.weights)}};
-}
-
 void Run::validate(std::int64_t epoch) {
   weights_->refresh();
   const auto evaluation = evaluate_rows(*eval_, job_.data.valid, job_.data.transform, dtype_);
@@ -351,7 +334,7 @@ void Run::validate(std::int64_t epoch) {
   const bool better = improved(state_.valid);
   // That of the weights the run ends with, where there are no test rows.
   if (job_.data.test.rows() == 0 && (better || !job_.config.train.boolean("restore_best"))) {
-    confusion_ = confusion("valid", evaluation, job_.data.valid);
+    confusion_ = confusion(job_, "valid", evaluation, job_.data.valid);
   }
   if (better) {
     state_.best_epoch = epoch;
@@ -477,7 +460,7 @@ void Run::finish(Outcome& outcome) {
   if (job_.data.test.rows() > 0) {
     const auto evaluation = evaluate_rows(*eval_, job_.data.test, job_.data.transform, dtype_);
     test_ = evaluation.metrics;
-    confusion_ = confusion("test", evaluation, job_.data.test);
+    confusion_ = confusion(job_, "test", evaluation, job_.data.test);
     sink_.record({state_.step, state_.epoch, "test", test_, seconds});
   }
   outcome.summary = summary(outcome);
@@ -493,49 +476,14 @@ void Run::finish(Outcome& outcome) {
   sink_.end(outcome.summary);
 }
 
-nlohmann::json to_json(const Metrics& metrics) {
-  nlohmann::json j = nlohmann::json::object();
-  for (const auto& [name, value] : metrics)
-    j[name] = std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
-  return j;
-}
-
-nlohmann::json machine_json() {
-  nlohmann::json j = nlohmann::json::object();
-  for (const auto& [name, text] : machine()) j[name] = text;
-  return j;
-}
-
 nlohmann::json Run::summary(const Outcome& outcome) const {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const double seconds = elapsed();
-  std::int64_t parameters = 0;
-  for (const auto& v : job_.variables) parameters += v.parameter() ? v.type.shape.size() : 0;
-  nlohmann::json j = {
-      {"title", title_of(job_.config)},
-      {"reason", outcome.reason},
-      {"exit_code", outcome.exit_code},
-      {"seed", state_.seed},
-      {"steps", state_.step},
-      {"epochs", state_.epoch},
-      {"parameters", parameters},
-      {"seconds", seconds},
-      {"samples_per_second", static_cast<double>(rows_done_) / std::max(1e-9, since(began_))},
-      {"peak_memory_bytes", usage.ru_maxrss * 1024},
-      {"versions", versions()},
-      {"machine", machine_json()},
-      {"rows",
-       {{"train", job_.data.train.rows()},
-        {"valid", job_.data.valid.rows()},
-        {"test", job_.data.test.rows()}}},
-      {"shards", job_.config.train.integer("shards")},
-      {"threads", pool_->threads()},
-      {"train", to_json(state_.train)},
-      {"valid", to_json(state_.valid)},
-      {"best_valid", to_json(state_.best_valid)},
-      {"best_epoch", state_.best_epoch},
-      {"test", to_json(test_)}};
+  nlohmann::json j = describe_run(job_, state_);
+  j["reason"] = outcome.reason;
+  j["exit_code"] = outcome.exit_code;
+  j["seconds"] = elapsed();
+  j["samples_per_second"] = static_cast<double>(rows_done_) / std::max(1e-9, since(began_));
+  j["threads"] = pool_->threads();
+  j["test"] = to_json(test_);
   if (!confusion_.is_null()) j["confusion"] = confusion_;
   if (writes()) j["directory"] = options_.directory;
   return j;
