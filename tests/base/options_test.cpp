@@ -5,9 +5,12 @@
 #include <limits>
 
 #include "descent/base/error.h"
+#include "tests/support/errors.h"
 
 namespace descent {
 namespace {
+
+using descent::test::error_of;
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -38,16 +41,6 @@ Options with(const std::string& key, OptionValue value) {
   Options options;
   options.set(key, std::move(value));
   return options;
-}
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), ErrorKind::usage);
-    return e.what();
-  }
-  return "no error";
 }
 
 std::string refusal(const std::string& key, OptionValue value) {

@@ -8,9 +8,12 @@
 #include "descent/base/threads.h"
 #include "descent/optim/partition.h"
 #include "tests/optim/stepper.h"
+#include "tests/support/errors.h"
 
 namespace descent::optim::test {
 namespace {
+
+using descent::test::error_of;
 
 using testing::HasSubstr;
 
@@ -247,16 +250,6 @@ TEST(ClipAdaptive, ScalesUnits) {
   const std::vector<double> want{3, 4 - 0.5, -0.0006, -0.0008};
   for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(w[i], want[i], 1e-15);
   EXPECT_EQ(b, (std::vector<double>{6 - 0.6, 8 - 0.8}));
-}
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), ErrorKind::usage);
-    return e.what();
-  }
-  return "no error";
 }
 
 TEST(MatrixOptimizers, RefuseWhatMakesNoSense) {

@@ -12,9 +12,12 @@
 #include "descent/optim/evaluator.h"
 #include "descent/optim/test_functions.h"
 #include "tests/support/allocations.h"
+#include "tests/support/errors.h"
 
 namespace descent::optim::test {
 namespace {
+
+using descent::test::error_of;
 
 using testing::HasSubstr;
 using Given = std::vector<std::pair<std::string, OptionValue>>;
@@ -82,16 +85,6 @@ double distance_to_ones(const std::vector<double>& x) {
 
 Value rosenbrock(const Value& v) {
   return 100.0 * square(v[1] - square(v[0])) + square(1.0 - v[0]);
-}
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), ErrorKind::usage);
-    return e.what();
-  }
-  return "no error";
 }
 
 bool has_nlopt() {

@@ -6,9 +6,12 @@
 #include <sstream>
 
 #include "tests/optim/stepper.h"
+#include "tests/support/errors.h"
 
 namespace descent::optim::test {
 namespace {
+
+using descent::test::error_of;
 
 std::vector<std::string> rows() {
   std::vector<std::string> all;
@@ -237,16 +240,6 @@ TEST(Constructors, RateIsANumberOrASchedule) {
   EXPECT_EQ(at(sgd({.lr = 0.5}), 7), -0.5);
   EXPECT_EQ(at(sgd({.lr = linear(1, 10)}), 5), -0.5);
   EXPECT_EQ(at(sgd({.lr = [](std::int64_t t) { return 2.0 * static_cast<double>(t); }}), 3), -6);
-}
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), ErrorKind::usage);
-    return e.what();
-  }
-  return "no error";
 }
 
 TEST(Errors, SayWhatToDo) {

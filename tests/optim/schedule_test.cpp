@@ -7,9 +7,12 @@
 #include <cmath>
 
 #include "tests/optim/stepper.h"
+#include "tests/support/errors.h"
 
 namespace descent::optim::test {
 namespace {
+
+using descent::test::error_of;
 
 const Json& rows() {
   static const Json all = [] {
@@ -150,16 +153,6 @@ TEST(Schedule, WarmupOfAnySchedule) {
   EXPECT_EQ(warmup(4, optim::constant(1))(0), 0);
   EXPECT_EQ(warmup(4, optim::constant(1))(1), 0.25);
   EXPECT_EQ(warmup(0, optim::constant(1))(0), 1);
-}
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), ErrorKind::usage);
-    return e.what();
-  }
-  return "no error";
 }
 
 TEST(Schedule, ErrorsSayWhatToDo) {

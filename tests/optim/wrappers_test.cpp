@@ -10,22 +10,15 @@
 #include "descent/optim/rate_free.h"
 #include "descent/optim/sophia.h"
 #include "tests/optim/stepper.h"
+#include "tests/support/errors.h"
 
 namespace descent::optim::test {
 namespace {
 
+using descent::test::error_of;
+
 Problem network(bool fed = false) {
   return golden_problem(trajectories().at("problem"), DType::float64, fed);
-}
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), ErrorKind::usage);
-    return e.what();
-  }
-  return "no error";
 }
 
 TEST(Wrappers, SayWhatTheyNeed) {
