@@ -1,18 +1,30 @@
 // W8: the optimizer's step alone: 50,000,000 parameters in 100 tensors, the same gradients at each
 // of 10 steps. "adam": lr 1e-3, 28 bytes a parameter (reads p g m v, writes p m v);
-// "sgd-momentum": lr 0.01, momentum 0.9, 20 bytes. Quality: mean |p|.
+// "sgd-momentum": lr 0.01, momentum 0.9, 20 bytes. Then every other optimizer whose update goes
+// element by element, with its defaults: 12 bytes and 8 for each number of state. Quality: mean
+// |p|.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "bench/workload.h"
 #include "descent/compile/plan.h"
 #include "descent/optim/optimizers.h"
+#include "descent/optim/registry.h"
 
 using namespace descent;
 
 namespace {
 
 constexpr std::int64_t kTensors = 100, kSize = 500'000;
+
+void fill(Array& a, double value) {
+  if (a.dtype() == DType::float32) {
+    std::ranges::fill(a.as<float>(), static_cast<float>(value));
+  } else {
+    for (std::int64_t i = 0; i < a.size(); ++i) a.set_item(i, value);
+  }
+}
 
 class Update {
  public:
@@ -21,8 +33,8 @@ class Update {
     const Type type{DType::float32, {size}};
     for (int k = 0; k < kTensors; ++k) info_.push_back({fmt::format("p{}", k), type});
     for (const auto& p : info_) inputs_.push_back({type, p.name, Array(type.dtype, type.shape)});
-    const auto state = optimizer_->state(info_);
-    for (const auto& s : state)
+    state_ = optimizer_->state(info_);
+    for (const auto& s : state_)
       inputs_.push_back({s.type, s.name, Array(s.type.dtype, s.type.shape)});
     state_end_ = inputs_.size();
     for (std::uint64_t k = 0; k < kTensors; ++k) {
@@ -41,12 +53,12 @@ class Update {
 
   void reset() {
     for (std::size_t i = 0; i < state_end_; ++i) {
-      const Array& a = inputs_[i].storage;
+      Array& a = inputs_[i].storage;
       if (i < kTensors) {
         const Array start = bench::uniform(2000 + i, a.shape(), 1.0f);
         std::memcpy(a.raw(), start.raw(), a.bytes());
       } else {
-        std::memset(a.raw(), 0, a.bytes());
+        fill(a, state_[i - kTensors].initial);
       }
     }
     step_ = 0;
@@ -82,6 +94,7 @@ class Update {
   optim::Optimizer optimizer_;
   std::vector<optim::Parameter> info_;
   std::vector<optim::HostScalar> scalars_;
+  std::vector<optim::StateTensor> state_;
   std::vector<PlanInput> inputs_;  // parameters, optimizer state, gradients, host scalars
   std::size_t state_end_ = 0;
   Plan plan_;
@@ -101,4 +114,30 @@ int main(int argc, char** argv) {
   };
   update("adam", optim::adam({.lr = 1e-3}));
   update("sgd-momentum", optim::sgd({.lr = 0.01, .momentum = 0.9}));
+  for (const char* name : {"adabelief",
+                           "adadelta",
+                           "adagrad",
+                           "adamax",
+                           "adamw",
+                           "adan",
+                           "asgd",
+                           "ftrl",
+                           "lion",
+                           "nadam",
+                           "nesterov",
+                           "radam",
+                           "rmsprop",
+                           "rprop",
+                           "schedule_free_adamw",
+                           "schedule_free_sgd",
+                           "sgd",
+                           "signsgd",
+                           "signum",
+                           "yogi"}) {
+    if (!arguments.wanted(name)) continue;
+    const auto& entry = optim::optimizers().at(name);
+    const Options options = resolve(entry.options, {}, name);
+    const double lr = options.number("lr");
+    update(name, entry.make(options, [lr](std::int64_t) { return lr; }));
+  }
 }

@@ -72,10 +72,20 @@ def gpt(name, layers, heads, width, context, batch):
                 precisions=("float32", "bf16"))
 
 
-def update(name, bytes_each):
+def update(name, bytes_each, modes=("", "--foreach", "--fused", "--compile")):
     parameters = 50_000_000
     return Case("W8", name, f"{name} over 50M parameters", "w8_optimizer", flops=0, bytes=bytes_each * parameters,
-                modes=["", "--foreach", "--fused", "--compile"], traffic=bytes_each * parameters)
+                modes=list(modes), traffic=bytes_each * parameters)
+
+
+def other_updates():
+    """Every other optimizer that goes element by element: parameter and gradient read, parameter written, its state read and
+    written. PyTorch has some of them, fused for Adam, SGD and Adagrad only."""
+    states = {"adabelief": 2, "adadelta": 2, "adagrad": 1, "adamax": 2, "adamw": 2, "adan": 4, "asgd": 1, "ftrl": 2, "lion": 1,
+              "nadam": 2, "nesterov": 1, "radam": 2, "rmsprop": 1, "rprop": 2, "schedule_free_adamw": 2, "schedule_free_sgd": 1,
+              "sgd": 0, "signsgd": 0, "signum": 1, "yogi": 2}
+    in_torch = {"adadelta", "adagrad", "adamax", "asgd", "nadam", "radam", "rmsprop", "rprop"}
+    return [update(name, 12 + 8 * state, ["--foreach", "--compile"] if name in in_torch else []) for name, state in states.items()]
 
 
 def overhead(batch):
@@ -103,4 +113,4 @@ def second_order():
 
 
 CASES = [mlp(), resnet20(), lenet(), lstm(), gpt("small", 4, 4, 128, 64, 12), gpt("medium", 6, 6, 384, 256, 8),
-         update("adam", 28), update("sgd-momentum", 20), overhead(1), overhead(8), overhead(32), *minimise(), *second_order()]
+         update("adam", 28), update("sgd-momentum", 20), *other_updates(), overhead(1), overhead(8), overhead(32), *minimise(), *second_order()]

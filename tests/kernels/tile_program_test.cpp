@@ -159,7 +159,8 @@ Program chain(const Shape& shape, const Shape& small, DType type = DType::float3
 
 TEST(TileProgram, EverySizeAroundATile) {
   for (std::int64_t n = 0; n <= 70; ++n) check(chain(Shape{n}, Shape{1}), 1);
-  for (const std::int64_t n : {1023, 1024, 1025, 2047, 2048, 2049, 5000})
+  // 40000: enough for the next tile to be fetched ahead.
+  for (const std::int64_t n : {255, 256, 257, 1023, 1024, 1025, 2047, 2048, 2049, 5000, 40000})
     check(chain(Shape{n}, Shape{}), 2);
 }
 
@@ -290,8 +291,7 @@ TEST(TileProgram, HazardsBetweenOutputsAndLaterReads) {
   }
 }
 
-TEST(TileProgram, AdamInPlace) {
-  const std::int64_t n = 2500;
+void check_adam(std::int64_t n) {
   Program p{Shape{n}, {}, {}, {}};
   for (int i = 0; i < 4; ++i) p.inputs.push_back({DType::float32, Shape{n}});  // p m v g
   for (int i = 0; i < 5; ++i) p.inputs.push_back({DType::float32, Shape{1}});  // b1 b2 eps lr decay
@@ -307,6 +307,10 @@ TEST(TileProgram, AdamInPlace) {
   check(p, 5);
   p.outputs = {m, m, 0};  // one result twice, and an input
   check(p, 5);
+}
+
+TEST(TileProgram, AdamInPlace) {
+  for (const std::int64_t n : {2500, 70000}) check_adam(n);
 }
 
 // Every pattern that has a loop of its own: found whatever the order of inputs and commuting

@@ -8,12 +8,19 @@
 
 #include "descent/base/error.h"
 #include "descent/base/memory.h"
+#include "hwy/highway.h"
 
 namespace descent::kernels {
 namespace {
 
 [[noreturn]] void malformed(const std::string& what) {
   throw Error(ErrorKind::internal, "[TileProgram] " + what);
+}
+
+DType operand_type(int o, const std::vector<TileProgram::Input>& inputs,
+                   const std::vector<TileProgram::Instruction>& instructions) {
+  const auto k = static_cast<std::size_t>(o);
+  return k < inputs.size() ? inputs[k].dtype : instructions[k - inputs.size()].dtype;
 }
 
 // The loop for a whole program of float32 on dense operands and single elements, where there is
@@ -43,10 +50,11 @@ RegisterProgram find_registers(const std::vector<BroadcastPattern>& patterns,
 // copied first, at -1.
 class TileProgram::Planner {
  public:
-  Planner(std::int64_t size, const std::vector<BroadcastPattern>& patterns,
+  Planner(std::int64_t size, std::int64_t tile, const std::vector<BroadcastPattern>& patterns,
           const std::vector<Input>& inputs, const std::vector<Instruction>& instructions,
           const std::vector<int>& outputs, const std::vector<Sum>& sums)
       : size_(size),
+        tile_(tile),
         patterns_(patterns),
         inputs_(inputs),
         instructions_(instructions),
@@ -69,10 +77,7 @@ class TileProgram::Planner {
     }
   }
 
-  DType type_of(int o) const {
-    return is_input(o) ? inputs_[static_cast<std::size_t>(o)].dtype
-                       : instructions_[static_cast<std::size_t>(o - inputs())].dtype;
-  }
+  DType type_of(int o) const { return operand_type(o, inputs_, instructions_); }
 
   static int arity(const Instruction& i) { return i.is_cast ? 1 : info(i.code).arity; }
 
@@ -131,7 +136,7 @@ class TileProgram::Planner {
 
   int add_slot(Slot slot, std::int64_t elements, DType type) {
     if (slot.kind == SlotKind::input || slot.kind == SlotKind::output) {
-      slot.tile_step = kTile * static_cast<std::int64_t>(size_of(type));
+      slot.tile_step = tile_ * static_cast<std::int64_t>(size_of(type));
     } else {
       slot.offset = layout_.bytes;
       // 64 bytes more than full: tiles exactly 4 KiB apart would hinder each other in L1.
@@ -146,7 +151,7 @@ class TileProgram::Planner {
   }
   int take_tile(DType type) {
     auto& list = free_[size_of(type)];
-    if (list.empty()) return add_slot({}, std::min(kTile, size_), type);
+    if (list.empty()) return add_slot({}, std::min(tile_, size_), type);
     const int slot = list.back();
     list.pop_back();
     return slot;
@@ -157,7 +162,7 @@ class TileProgram::Planner {
       if (last_use_[static_cast<std::size_t>(i)] == -2) continue;
       const auto& pattern = patterns_[static_cast<std::size_t>(i)];
       const DType type = inputs_[static_cast<std::size_t>(i)].dtype;
-      const std::int64_t tile = std::min(kTile, size_);
+      const std::int64_t tile = std::min(tile_, size_);
       int slot;
       if (pattern.dense()) {
         slot = add_slot({SlotKind::input, i, 0, 0}, 0, type);
@@ -273,7 +278,7 @@ class TileProgram::Planner {
     return std::move(layout_);
   }
 
-  std::int64_t size_;
+  std::int64_t size_, tile_;
   const std::vector<BroadcastPattern>& patterns_;
   const std::vector<Input>& inputs_;
   const std::vector<Instruction>& instructions_;
@@ -290,7 +295,13 @@ TileProgram::TileProgram(const Shape& shape, const std::vector<Input>& inputs,
                          const std::vector<int>& outputs, const std::vector<Sum>& sums)
     : size_(shape.size()), outputs_(outputs.size()) {
   for (const auto& input : inputs) patterns_.emplace_back(input.shape, shape, size_of(input.dtype));
-  Planner planner(size_, patterns_, inputs, instructions, outputs, sums);
+  for (const auto& sum : sums) {
+    const DType dtype = operand_type(sum.operand, inputs, instructions);
+    if (!sums_tiles(size_, sum.inner, dtype)) malformed("rows that straddle tiles are summed");
+    sums_.push_back({{size_ / sum.inner, sum.inner, dtype}, sum.operand});
+  }
+  tile_ = choose_tile();
+  Planner planner(size_, tile_, patterns_, inputs, instructions, outputs, sums);
   hazards_ = planner.hazards();
   std::vector<bool> careful(outputs.size(), false);
   direct_ = planner.plan(careful);
@@ -298,13 +309,24 @@ TileProgram::TileProgram(const Shape& shape, const std::vector<Input>& inputs,
   careful_ = planner.plan(careful);
   scratch_bytes_ = std::max(direct_.bytes, careful_.bytes);
   if (sums.empty()) registers_ = find_registers(patterns_, inputs, instructions, outputs);
-  for (const auto& sum : sums) {
-    const DType dtype = planner.type_of(sum.operand);
-    if (!sums_tiles(size_, sum.inner, dtype)) malformed("rows that straddle tiles are summed");
-    scratch_bytes_ = align_up(scratch_bytes_);
-    sums_.push_back({{size_ / sum.inner, sum.inner, dtype}, sum.operand, scratch_bytes_});
-    scratch_bytes_ += sums_.back().stream.state_bytes();
+  for (auto& sum : sums_) {
+    sum.offset = scratch_bytes_ = align_up(scratch_bytes_);
+    scratch_bytes_ += sum.stream.state_bytes();
   }
+}
+
+// Whole pieces of every sum, else the smallest whose instructions still outweigh their calls: tiles
+// of a dozen operands, and the next ones on their way from memory, share L1.
+std::int64_t TileProgram::choose_tile() const {
+  const auto searched = [](const BroadcastPattern& p) { return !p.dense() && p.period() > kTile; };
+  if (std::any_of(patterns_.begin(), patterns_.end(), searched)) return kTile;
+  for (std::int64_t tile = kTile / 4; tile < kTile; tile *= 2) {
+    const auto fits = [&](const BoundSum& sum) {
+      return size_ <= tile || tile % sum.stream.grain() == 0;
+    };
+    if (std::all_of(sums_.begin(), sums_.end(), fits)) return tile;
+  }
+  return kTile;
 }
 
 bool TileProgram::sums_tiles(std::int64_t size, std::int64_t inner, DType dtype) {
@@ -317,22 +339,22 @@ bool TileProgram::sums_tiles(std::int64_t size, std::int64_t inner, DType dtype)
 void TileProgram::prepare(const Layout& layout, const void* const* in, void* const* out,
                           std::byte** at, std::byte* scratch, std::int64_t begin,
                           std::int64_t end) const {
+  const std::int64_t first = begin == 0 ? 0 : begin / tile_;  // small programs feel a division
   for (std::size_t k = 0; k < layout.slots.size(); ++k) {
     const Slot& slot = layout.slots[k];
     switch (slot.kind) {
       case SlotKind::input:
-        at[k] = static_cast<std::byte*>(const_cast<void*>(in[slot.index])) +
-                begin / kTile * slot.tile_step;
+        at[k] = static_cast<std::byte*>(const_cast<void*>(in[slot.index])) + first * slot.tile_step;
         break;
       case SlotKind::output:
-        at[k] = static_cast<std::byte*>(out[slot.index]) + begin / kTile * slot.tile_step;
+        at[k] = static_cast<std::byte*>(out[slot.index]) + first * slot.tile_step;
         break;
       case SlotKind::periodic: {
         // A tile may begin anywhere in the period: one tile and one period hold every case.
         const auto& pattern = patterns_[static_cast<std::size_t>(slot.index)];
         const std::int64_t period = pattern.period();
         const std::int64_t count =
-            std::min(std::min(kTile, size_) + period - 1,
+            std::min(std::min(tile_, size_) + period - 1,
                      period == 1 ? end - begin : begin % period + end - begin);
         at[k] = scratch + slot.offset;
         pattern.repeat(in[slot.index], count, at[k]);
@@ -360,6 +382,83 @@ void TileProgram::move_to(const Layout& layout, const void* const* in, std::byte
   }
 }
 
+// Brings the next tile's memory into L1 while this tile is computed, some lines with each
+// instruction: the processor's own prefetching loses its way where a tile ends and another operand
+// begins.
+class TileProgram::Prefetch {
+ public:
+  static constexpr std::int64_t kWorthwhile = 32 * kTile;  // elements
+
+  Prefetch(const Layout& layout, std::byte* const* at) : layout_(layout), at_(at) {
+    for (const std::uint32_t k : layout.streams) {
+      const bool known = std::any_of(streams_.begin(), streams_.begin() + count_,
+                                     [&](std::uint32_t other) { return at[other] == at[k]; });
+      if (known) continue;
+      if (count_ == std::ssize(streams_)) break;
+      streams_[static_cast<std::size_t>(count_++)] = k;
+      lines_ += layout.slots[k].tile_step / kLine;
+    }
+    each_ = lines_ / std::max<std::int64_t>(1, std::ssize(layout.steps)) + 1;
+  }
+  void begin(bool more) {
+    stream_ = more ? 0 : count_;
+    line_ = 0;
+  }
+  void some() {
+    for (std::int64_t left = each_; left > 0 && stream_ < count_;) {
+      const std::uint32_t k = streams_[static_cast<std::size_t>(stream_)];
+      const std::int64_t step = layout_.slots[k].tile_step;
+      const std::int64_t lines = std::min(left, step / kLine - line_);
+      const std::byte* next = at_[k] + step + line_ * kLine;
+      for (std::int64_t i = 0; i < lines; ++i) __builtin_prefetch(next + i * kLine);
+      left -= lines;
+      line_ += lines;
+      if (line_ * kLine < step) continue;
+      line_ = 0;
+      ++stream_;
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kLine = 64;
+
+  const Layout& layout_;
+  std::byte* const* at_;
+  std::array<std::uint32_t, 12> streams_{};
+  std::ptrdiff_t count_ = 0, stream_ = 0;
+  std::int64_t lines_ = 0, each_ = 0, line_ = 0;
+};
+
+struct TileProgram::NoPrefetch {
+  NoPrefetch(const Layout&, std::byte* const*) {}
+  void begin(bool) {}
+  void some() {}
+};
+
+template <class Ahead>
+HWY_INLINE void TileProgram::run_tiles(const Layout& layout, const void* const* in, std::byte** at,
+                            std::int64_t begin, std::int64_t end) const {
+  auto* scratch = reinterpret_cast<std::byte*>(at);
+  Ahead ahead(layout, at);
+  for (std::int64_t tile = begin; tile < end; tile += tile_) {
+    const std::int64_t count = std::min(tile_, end - tile);
+    move_to(layout, in, at, scratch, tile, count);
+    ahead.begin(end - tile > tile_);
+    for (const Step& step : layout.steps) {
+      ahead.some();
+      if (step.function != nullptr) {
+        step.function(at[step.in[0]], at[step.in[1]], at[step.in[2]], at[step.out], count);
+      } else {
+        step.cast(at[step.in[0]], at[step.out], count);
+      }
+    }
+    for (std::size_t k = 0; k < sums_.size(); ++k)
+      sums_[k].stream.add(scratch + sums_[k].offset, at[layout.summed[k]], count);
+    for (const Step& step : layout.late) step.cast(at[step.in[0]], at[step.out], count);
+    for (const std::uint32_t k : layout.streams) at[k] += layout.slots[k].tile_step;
+  }
+}
+
 void TileProgram::run(const void* const* in, void* const* out, void* scratch, std::int64_t begin,
                       std::int64_t end) const {
   if (in_registers()) {
@@ -379,20 +478,10 @@ void TileProgram::run(const void* const* in, void* const* out, void* scratch, st
   if (begin >= end) return;
   prepare(layout, in, out, at, base, begin, end);
   for (const auto& sum : sums_) sum.stream.begin(base + sum.offset);
-  for (std::int64_t tile = begin; tile < end; tile += kTile) {
-    const std::int64_t count = std::min(kTile, end - tile);
-    move_to(layout, in, at, base, tile, count);
-    for (const Step& step : layout.steps) {
-      if (step.function != nullptr) {
-        step.function(at[step.in[0]], at[step.in[1]], at[step.in[2]], at[step.out], count);
-      } else {
-        step.cast(at[step.in[0]], at[step.out], count);
-      }
-    }
-    for (std::size_t k = 0; k < sums_.size(); ++k)
-      sums_[k].stream.add(base + sums_[k].offset, at[layout.summed[k]], count);
-    for (const Step& step : layout.late) step.cast(at[step.in[0]], at[step.out], count);
-    for (const std::uint32_t k : layout.streams) at[k] += layout.slots[k].tile_step;
+  if (end - begin < Prefetch::kWorthwhile) {
+    run_tiles<NoPrefetch>(layout, in, at, begin, end);
+  } else {
+    run_tiles<Prefetch>(layout, in, at, begin, end);
   }
   for (std::size_t k = 0; k < sums_.size(); ++k)
     sums_[k].stream.finish(base + sums_[k].offset, out[outputs_ + k]);

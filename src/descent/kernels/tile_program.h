@@ -17,7 +17,9 @@ namespace descent::kernels {
 
 class TileProgram {
  public:
-  static constexpr std::int64_t kTile = 1024;  // elements; 4 KiB of float32
+  // Where a program's work may be cut, in elements. Its own tiles are a quarter of this, unless
+  // sums over its rows want more: a dozen of them fit in L1.
+  static constexpr std::int64_t kTile = 1024;
 
   struct Input {
     DType dtype;
@@ -86,11 +88,18 @@ class TileProgram {
     int input, output;
   };
   class Planner;
+  class Prefetch;
+  struct NoPrefetch;
 
+  std::int64_t choose_tile() const;
   void prepare(const Layout& layout, const void* const* in, void* const* out, std::byte** at,
                std::byte* scratch, std::int64_t begin, std::int64_t end) const;
   void move_to(const Layout& layout, const void* const* in, std::byte** at, std::byte* scratch,
                std::int64_t begin, std::int64_t count) const;
+
+  template <class Ahead>
+  void run_tiles(const Layout& layout, const void* const* in, std::byte** at, std::int64_t begin,
+                 std::int64_t end) const;
 
   struct BoundSum {
     SumStream stream;
@@ -98,7 +107,7 @@ class TileProgram {
     std::size_t offset = 0;  // of its state in scratch
   };
 
-  std::int64_t size_ = 0;
+  std::int64_t size_ = 0, tile_ = kTile;
   std::size_t scratch_bytes_ = 0;
   std::size_t outputs_ = 0;
   std::vector<BoundSum> sums_;
