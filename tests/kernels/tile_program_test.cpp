@@ -112,7 +112,9 @@ void check(const Program& p, std::uint64_t seed, std::vector<int> alias = {}) {
   const auto want = unfused(p, in);
   const TileProgram program = p.compile();
   ASSERT_EQ(program.size(), p.shape.size());
-  for (const bool split : {false, true}) {
+  enum class Way { whole, split, small };
+  for (const Way way : {Way::whole, Way::split, Way::small}) {
+    if (way == Way::small && !program.small()) continue;
     auto memory = in;
     std::vector<Bytes> results;
     for (const int o : p.outputs) results.push_back(make(p.type_of(o), p.shape.size()));
@@ -126,8 +128,11 @@ void check(const Program& p, std::uint64_t seed, std::vector<int> alias = {}) {
     }
     Scratch first(program.scratch_bytes()), second(program.scratch_bytes());
     const std::int64_t n = program.size(), cut = n / 2 / TileProgram::kTile * TileProgram::kTile;
+    const auto small = way == Way::small ? program.bind_small(from, to, first.data()) : nullptr;
     const long before = testing::allocations();
-    if (split) {
+    if (small) {
+      small();
+    } else if (way == Way::split) {
       program.run(from.data(), to.data(), second.data(), cut, n);  // the second part first
       program.run(from.data(), to.data(), first.data(), 0, cut);
     } else {
@@ -138,7 +143,8 @@ void check(const Program& p, std::uint64_t seed, std::vector<int> alias = {}) {
     for (std::size_t q = 0; q < results.size(); ++q) {
       const std::size_t bytes = static_cast<std::size_t>(n) * size_of(p.type_of(p.outputs[q]));
       ASSERT_EQ(std::memcmp(to[q], want[q].data(), bytes), 0)
-          << "output " << q << " of shape " << to_string(p.shape) << (split ? ", split" : "");
+          << "output " << q << " of shape " << to_string(p.shape) << ", way "
+          << static_cast<int>(way);
       const auto* end = static_cast<const unsigned char*>(to[q]) + bytes;
       ASSERT_EQ(*end, 0x7B) << "written past the end";
     }

@@ -326,7 +326,9 @@ Kernel FusedOp::bind(const Binding& b) const {
       sums.empty() ? std::max<std::int64_t>(1, (size + tile - 1) / tile) : 1;
   std::vector<const void*> in(b.in.begin(), b.in.end());
   std::vector<void*> out(b.out.begin(), b.out.end());
-  return {[p = program(), in = std::move(in), out = std::move(out), scratch = b.scratch, size,
+  auto p = program();
+  if (p.small()) return whole(p.bind_small(in, out, b.scratch));
+  return {[p = std::move(p), in = std::move(in), out = std::move(out), scratch = b.scratch, size,
            extent](std::int64_t begin, std::int64_t end) {
             p.run(in.data(), out.data(), scratch, begin * tile,
                   end == extent ? size : std::min(size, end * tile));

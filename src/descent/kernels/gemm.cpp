@@ -78,6 +78,34 @@ void SmallDots(const GemmShape& s, const T* a, const T* b, T* c, T* scratch) {
   for (; i < s.m; ++i) DotRow<1>(a + i * s.k, b, c + i * s.n, s.k, s.n);
 }
 
+// Few columns and a stored [k, m]: vectors of rows of c, each element still summed in order of k.
+template <int Columns, class T>
+HWY_INLINE void NarrowRows(const GemmShape& s, const T* a, const T* b, T* c, std::int64_t rows) {
+  const hn::ScalableTag<T> d;
+  const auto count = static_cast<std::size_t>(rows);
+  hn::Vec<decltype(d)> sum[Columns];
+#pragma GCC unroll 8
+  for (int j = 0; j < Columns; ++j) sum[j] = hn::Zero(d);
+  for (std::int64_t l = 0; l < s.k; ++l) {
+    const auto column = LoadSome(d, a + l * s.m, count);
+#pragma GCC unroll 8
+    for (int j = 0; j < Columns; ++j)
+      sum[j] = hn::MulAdd(column, hn::Set(d, b[l * Columns + j]), sum[j]);
+  }
+  HWY_ALIGN T lanes[Columns][hn::MaxLanes(d)];
+#pragma GCC unroll 8
+  for (int j = 0; j < Columns; ++j) hn::Store(sum[j], d, lanes[j]);
+  for (std::size_t i = 0; i < count; ++i) {
+    for (int j = 0; j < Columns; ++j) c[i * Columns + static_cast<std::size_t>(j)] = lanes[j][i];
+  }
+}
+template <int Columns, class T>
+void Narrow(const GemmShape& s, const T* a, const T* b, T* c, T*) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  for (std::int64_t i = 0; i < s.m; i += lanes)
+    NarrowRows<Columns>(s, a + i, b, c + i * Columns, std::min(lanes, s.m - i));
+}
+
 constexpr std::int64_t kDepth = 256;     // rows of a panel of b: 32 KiB of float64, for L1
 constexpr std::int64_t kRowBlock = 192;  // rows of a gone through for each panel: 384 KiB, for L2
 
@@ -114,9 +142,15 @@ void Panels(const GemmShape& s, const T* a, const T* b, T* c, T* panel) {
 }
 
 const GemmFunctions* Functions() {
-  static constexpr GemmFunctions functions = {&SmallRows<float>,  &SmallDots<float>,
-                                              &Panels<float>,     &SmallRows<double>,
-                                              &SmallDots<double>, &Panels<double>};
+  static constexpr GemmFunctions functions = {
+      &SmallRows<float>,
+      &SmallDots<float>,
+      &Panels<float>,
+      &SmallRows<double>,
+      &SmallDots<double>,
+      &Panels<double>,
+      {&Narrow<1, float>, &Narrow<2, float>, &Narrow<3, float>, &Narrow<4, float>},
+      {&Narrow<1, double>, &Narrow<2, double>, &Narrow<3, double>, &Narrow<4, double>}};
   return &functions;
 }
 
@@ -137,12 +171,23 @@ template <class T>
 Gemm<T> small_gemm(const GemmShape& s) {
   static const auto* const f = HWY_DYNAMIC_DISPATCH(Functions)();
   if (s.k == 0) return {&Nothing<T>, 0};
-  // Scalar products of rows cost 1.8 ns each beside the work, turning b round 0.1 ns an element.
-  const bool dots = s.transpose_b && 18 * s.m < s.k;
-  const std::int64_t scratch = !s.transpose_b ? 0
-                               : dots         ? (s.transpose_a ? s.m * s.k : 0)
-                                              : s.k * s.n;
-  if constexpr (sizeof(T) == 4)
+  constexpr bool single = sizeof(T) == 4;
+  if (s.transpose_a && !s.transpose_b && s.n <= kNarrow && s.m > s.n) {
+    const auto at = static_cast<std::size_t>(s.n - 1);
+    if constexpr (single) {
+      return {f->narrow32[at], 0};
+    } else {
+      return {f->narrow64[at], 0};
+    }
+  }
+  // Scalar products of rows cost 1.8 ns each beside the work, turning b round 0.1 ns an element,
+  // and a vector of rows that holds a few columns is mostly empty.
+  const bool few = s.n <= kNarrow && 8 * s.n <= s.k && !s.transpose_a;
+  const bool dots = (s.transpose_b || s.n == 1) && (few || 18 * s.m < s.k);
+  const std::int64_t scratch = dots            ? (s.transpose_a ? s.m * s.k : 0)
+                               : s.transpose_b ? s.k * s.n
+                                               : 0;
+  if constexpr (single)
     return {dots ? f->dots32 : f->rows32, scratch};
   else
     return {dots ? f->dots64 : f->rows64, scratch};

@@ -1,6 +1,7 @@
 // Matrix products by loops of our own: the smallest float32 products, for which a library call
 // costs more than the work, and float64, which oneDNN lacks.
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -21,10 +22,15 @@ struct Gemm {
   std::int64_t scratch;  // elements
 };
 
+// Up to here columns of c are few.
+inline constexpr std::int64_t kNarrow = 4;
+
 // What one target has.
 struct GemmFunctions {
   GemmFn<float> rows32, dots32, panels32;
   GemmFn<double> rows64, dots64, panels64;
+  std::array<GemmFn<float>, kNarrow> narrow32;  // of 1, 2, ... columns
+  std::array<GemmFn<double>, kNarrow> narrow64;
 };
 
 // For a few thousand multiplications: reads a and b where they lie.

@@ -437,7 +437,7 @@ struct TileProgram::NoPrefetch {
 
 template <class Ahead>
 HWY_INLINE void TileProgram::run_tiles(const Layout& layout, const void* const* in, std::byte** at,
-                            std::int64_t begin, std::int64_t end) const {
+                                       std::int64_t begin, std::int64_t end) const {
   auto* scratch = reinterpret_cast<std::byte*>(at);
   Ahead ahead(layout, at);
   for (std::int64_t tile = begin; tile < end; tile += tile_) {
@@ -459,6 +459,12 @@ HWY_INLINE void TileProgram::run_tiles(const Layout& layout, const void* const* 
   }
 }
 
+const TileProgram::Layout& TileProgram::layout_for(const void* const* in, void* const* out) const {
+  const bool aliased = std::any_of(hazards_.begin(), hazards_.end(),
+                                   [&](Hazard h) { return in[h.input] == out[h.output]; });
+  return aliased ? careful_ : direct_;
+}
+
 void TileProgram::run(const void* const* in, void* const* out, void* scratch, std::int64_t begin,
                       std::int64_t end) const {
   if (in_registers()) {
@@ -470,9 +476,7 @@ void TileProgram::run(const void* const* in, void* const* out, void* scratch, st
       results[i] = out[registers_.outputs[i]];
     return registers_.run(operands.data(), results.data(), begin, end);
   }
-  const bool aliased = std::any_of(hazards_.begin(), hazards_.end(),
-                                   [&](Hazard h) { return in[h.input] == out[h.output]; });
-  const Layout& layout = aliased ? careful_ : direct_;
+  const Layout& layout = layout_for(in, out);
   auto* base = static_cast<std::byte*>(scratch);
   auto** at = static_cast<std::byte**>(scratch);
   if (begin >= end) return;

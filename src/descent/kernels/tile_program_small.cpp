@@ -1,0 +1,95 @@
+// Programs of one tile, bound: all addresses are known beforehand, so that a run is a few calls. In
+// small models the search for them costs more than the arithmetic.
+#include <array>
+#include <memory>
+
+#include "descent/kernels/tile_program.h"
+
+namespace descent::kernels {
+
+struct TileProgram::Small {
+  struct Fill {
+    BroadcastPattern pattern;
+    const void* from;
+    void* to;
+  };
+  struct Call {
+    EltwiseFn function;
+    CastFn cast;
+    std::array<const void*, 3> in;
+    void* out;
+  };
+  struct Total {
+    ReduceFn reduce;
+    const void* from;
+    void* to;
+    std::int64_t n, inner;
+  };
+
+  std::int64_t size = 0;
+  std::vector<Fill> fills;
+  std::vector<Call> calls;
+  std::vector<Total> totals;
+  std::vector<Call> late;
+
+  void run() const {
+    for (const auto& f : fills) f.pattern.repeat(f.from, size, f.to);
+    for (const auto& c : calls) {
+      if (c.function != nullptr) {
+        c.function(c.in[0], c.in[1], c.in[2], c.out, size);
+      } else {
+        c.cast(c.in[0], c.out, size);
+      }
+    }
+    for (const auto& t : totals) t.reduce(t.from, t.to, 1, t.n, t.inner);
+    for (const auto& c : late) c.cast(c.in[0], c.out, size);
+  }
+};
+
+std::function<void()> TileProgram::bind_registers(const std::vector<const void*>& in,
+                                                  const std::vector<void*>& out) const {
+  std::array<const void*, 16> operands{};
+  std::array<void*, 4> results{};
+  for (std::size_t i = 0; i < registers_.inputs.size(); ++i)
+    operands[i] = in[static_cast<std::size_t>(registers_.inputs[i])];
+  for (std::size_t i = 0; i < registers_.outputs.size(); ++i)
+    results[i] = out[static_cast<std::size_t>(registers_.outputs[i])];
+  return [run = registers_.run, operands, results, size = size_] {
+    run(operands.data(), results.data(), 0, size);
+  };
+}
+
+std::function<void()> TileProgram::bind_small(const std::vector<const void*>& in,
+                                              const std::vector<void*>& out, void* scratch) const {
+  if (in_registers()) return bind_registers(in, out);
+  const Layout& layout = layout_for(in.data(), out.data());
+  auto small = std::make_shared<Small>();
+  small->size = size_;
+  std::vector<std::byte*> at;
+  for (const Slot& slot : layout.slots) {
+    const auto k = static_cast<std::size_t>(slot.index);
+    auto* tile = static_cast<std::byte*>(scratch) + slot.offset;
+    if (slot.kind == SlotKind::input) {
+      tile = static_cast<std::byte*>(const_cast<void*>(in[k]));
+    } else if (slot.kind == SlotKind::output) {
+      tile = static_cast<std::byte*>(out[k]);
+    } else if (slot.kind != SlotKind::tile) {
+      small->fills.push_back({patterns_[k], in[k], tile});
+    }
+    at.push_back(tile);
+  }
+  const auto call = [&](const Step& step) {
+    return Small::Call{
+        step.function, step.cast, {at[step.in[0]], at[step.in[1]], at[step.in[2]]}, at[step.out]};
+  };
+  for (const Step& step : layout.steps) small->calls.push_back(call(step));
+  for (const Step& step : layout.late) small->late.push_back(call(step));
+  for (std::size_t k = 0; k < sums_.size(); ++k) {
+    const SumStream& sum = sums_[k].stream;
+    small->totals.push_back({reduce_kernel(Reduction::sum, sum.dtype), at[layout.summed[k]],
+                             out[outputs_ + k], sum.n, sum.inner});
+  }
+  return [small] { small->run(); };
+}
+
+}  // namespace descent::kernels
