@@ -36,13 +36,14 @@ bool fusable(const Node& node, const PassContext& context) {
 bool is_elementwise(const Node& node) { return !node.op->sums_rows(input_types(node)).has_value(); }
 
 // A sum that can end the group which makes its operand. With several threads long sums of
-// replicated values are left alone: their elementwise part is split over threads, a sum is not.
+// replicated rows are left alone: their elementwise part is split over threads, a sum is not.
 bool ends_chain(const Node& node, const PassContext& context) {
   if (node.inputs.size() != 1) return false;
   const Type& in = node.inputs[0].type();
   const auto inner = node.op->sums_rows(std::array{in});
   if (!inner || !TileProgram::sums_tiles(in.shape.size(), *inner, in.dtype)) return false;
-  return context.threads == 1 || in.per_shard || in.shape.size() < 16 * TileProgram::kTile;
+  return context.threads == 1 || in.per_shard || *inner == 1 ||
+         in.shape.size() < 16 * TileProgram::kTile;
 }
 
 struct Group {

@@ -68,7 +68,7 @@ class Planner {
  private:
   bool per_shard(const Value& v) const { return shards_ > 1 && v.per_shard(); }
   int new_buffer(const Value& v, std::byte* memory) {
-    plan_.buffers.push_back({v.type().bytes(), per_shard(v), memory, 0, 0, -1});
+    plan_.buffers.push_back({v.type().bytes(), per_shard(v), memory, 0, 0, -1, 0});
     return static_cast<int>(plan_.buffers.size()) - 1;
   }
   void bind_fixed(const Value& v, std::byte* memory) {
@@ -96,6 +96,8 @@ class Planner {
           const int b = new_buffer(v, nullptr);
           plan_.buffers[static_cast<std::size_t>(b)].first = at;
           plan_.buffers[static_cast<std::size_t>(b)].last = at;
+          plan_.buffers[static_cast<std::size_t>(b)].lane =
+              schedule_.lanes[static_cast<std::size_t>(at)];
           plan_.places[v] = {b, 0};
         }
       }
@@ -146,7 +148,8 @@ class Planner {
       Buffer& in = plan_.buffers[static_cast<std::size_t>(place.buffer)];
       const bool fits = in.external == nullptr && in.last == at && place.offset == 0 &&
                         !taken_[static_cast<std::size_t>(place.buffer)] &&
-                        align_up(in.bytes) == align_up(out.bytes) && in.per_shard == out.per_shard;
+                        align_up(in.bytes) == align_up(out.bytes) &&
+                        in.per_shard == out.per_shard && in.lane == out.lane;
       if (!fits || !node.op->in_place(k, o)) continue;
       out.offset = in.offset;
       taken_[static_cast<std::size_t>(place.buffer)] =
@@ -157,7 +160,13 @@ class Planner {
   }
 
   void assign() {
-    FreeList lists[2];
+    const auto most = std::max_element(schedule_.lanes.begin(), schedule_.lanes.end());
+    std::vector<FreeList> lanes(
+        most == schedule_.lanes.end() ? 1 : static_cast<std::size_t>(*most) + 1);
+    FreeList shard;
+    const auto list = [&](const Buffer& b) -> FreeList& {
+      return b.per_shard ? shard : lanes[static_cast<std::size_t>(b.lane)];
+    };
     taken_.assign(plan_.buffers.size(), false);
     std::vector<bool> begun(plan_.buffers.size(), false);
     for (int at = 0; at < static_cast<int>(schedule_.nodes.size()); ++at) {
@@ -170,17 +179,21 @@ class Planner {
         begun[static_cast<std::size_t>(b)] = true;
         plan_.unshared_bytes +=
             align_up(buffer.bytes) * (buffer.per_shard ? static_cast<std::size_t>(shards_) : 1);
-        if (!reuse(*node, at, o, buffer))
-          buffer.offset = lists[buffer.per_shard].take(align_up(buffer.bytes));
+        if (!reuse(*node, at, o, buffer)) buffer.offset = list(buffer).take(align_up(buffer.bytes));
       }
       for (std::size_t b = 0; b < plan_.buffers.size(); ++b) {
         const Buffer& buffer = plan_.buffers[b];
         if (begun[b] && buffer.last == at && !taken_[b])
-          lists[buffer.per_shard].give(buffer.offset, align_up(buffer.bytes));
+          list(buffer).give(buffer.offset, align_up(buffer.bytes));
       }
     }
-    plan_.shared_bytes = lists[0].size();
-    plan_.shard_bytes = lists[1].size();
+    std::vector<std::size_t> base(lanes.size());
+    for (std::size_t k = 0; k < lanes.size(); plan_.shared_bytes += lanes[k++].size())
+      base[k] = plan_.shared_bytes;
+    for (auto& buffer : plan_.buffers) {
+      if (!buffer.per_shard) buffer.offset += base[static_cast<std::size_t>(buffer.lane)];
+    }
+    plan_.shard_bytes = shard.size();
   }
 
   const Schedule& schedule_;

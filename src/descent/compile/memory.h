@@ -23,6 +23,7 @@ struct Buffer {
   std::byte* external = nullptr;  // memory outside the arena (inputs, outputs, constants)
   std::size_t offset = 0;         // in the arena (of the shard, or of the replicated part)
   int first = 0, last = -1;       // positions in the schedule
+  int lane = 0;                   // replicated: memory is handed on within a lane
 };
 
 // What the caller owns: memory of a value, fixed.

@@ -18,18 +18,22 @@
 namespace descent {
 namespace {
 
-// A replicated kernel is split over threads from this many pieces (tiles) on: below, meeting costs
-// more than the other threads save.
+// A replicated kernel is split over threads from this many pieces (tiles) and operations on: below,
+// meeting costs more than the other threads save.
 constexpr std::int64_t kWide = 16;
+constexpr double kWideFlops = 2e5;
 
 struct Range {
   const std::byte *begin, *end;
   bool meets(const Range& o) const { return begin < o.end && o.begin < end; }
 };
 
-// A kernel of a replicated phase: bound once per thread where it is split, else once.
+// A kernel of a replicated phase: bound once per thread where it is split, else once, for its lane.
 struct Shared {
   std::vector<Kernel> kernels;
+  Node* node = nullptr;  // null: a copy at the end
+  std::size_t profiled = 0;
+  int lane = 0;  // the thread that runs it where it is not split
   std::vector<Range> reads, writes;
   bool wide = false;
   bool meet_before = false;
@@ -164,8 +168,12 @@ void Plan::Impl::bind() {
         continue;
       }
       Shared k;
+      k.node = &node;
+      k.profiled = profiled;
+      k.lane = order.lanes[static_cast<std::size_t>(at)];
       k.kernels.push_back(timed(bind_node(node, 0, thread_scratch[0]), profiled, 0));
-      k.wide = k.kernels[0].extent >= kWide && thread_scratch.size() > 1;
+      k.wide = k.kernels[0].extent >= kWide && thread_scratch.size() > 1 &&
+               node.op->flops(input_types(node), node.outputs) >= kWideFlops;
       for (std::size_t t = 1; k.wide && t < thread_scratch.size(); ++t)
         k.kernels.push_back(timed(bind_node(node, 0, thread_scratch[t]), profiled, t));
       for (int i = 0; i < static_cast<int>(node.inputs.size()); ++i) {
@@ -188,10 +196,11 @@ void Plan::Impl::bind() {
   }
   bind_copies();
   statistics.phases = static_cast<int>(phases.size());
-  const bool wide = std::any_of(phases.begin(), phases.end(), [](const BoundPhase& p) {
-    return std::any_of(p.shared.begin(), p.shared.end(), [](const Shared& k) { return k.wide; });
+  const bool shared_work = std::any_of(phases.begin(), phases.end(), [](const BoundPhase& p) {
+    return std::any_of(p.shared.begin(), p.shared.end(),
+                       [](const Shared& k) { return k.wide || k.lane > 0; });
   });
-  threads = pool && (wide || shards > 1) ? pool->threads() : 1;
+  threads = pool && (shared_work || shards > 1) ? pool->threads() : 1;
   if (threads == 1) flatten();
   failures.resize(static_cast<std::size_t>(threads));
   body = [this](int thread) { run_thread(thread); };
@@ -217,16 +226,28 @@ void Plan::Impl::bind_copies() {
   phases.push_back(std::move(last));
 }
 
-// Threads meet before a kernel that conflicts with one since the last meeting, unless thread 0 runs
-// both.
+// Threads meet before a kernel that conflicts with one since the last meeting, unless one thread
+// runs both: a kernel follows those of one lane that it conflicts with.
 void Plan::Impl::order_shared(BoundPhase& phase) {
   std::vector<const Shared*> since;
   for (auto& k : phase.shared) {
-    k.meet_before = std::any_of(since.begin(), since.end(), [&k](const Shared* earlier) {
-      return (k.wide || earlier->wide) && k.conflicts(*earlier);
-    });
-    if (k.meet_before) since.clear();
+    std::vector<int> lanes;
+    for (const Shared* earlier : since) {
+      if (!k.conflicts(*earlier)) continue;
+      k.meet_before = k.meet_before || k.wide || earlier->wide;
+      if (std::find(lanes.begin(), lanes.end(), earlier->lane) == lanes.end())
+        lanes.push_back(earlier->lane);
+    }
+    k.meet_before = k.meet_before || lanes.size() > 1;
+    if (k.meet_before) {
+      since.clear();
+    } else if (!lanes.empty()) {
+      k.lane = lanes[0];
+    }
     since.push_back(&k);
+    if (k.wide || k.lane == 0) continue;
+    const auto lane = static_cast<std::size_t>(k.lane);
+    k.kernels[0] = timed(bind_node(*k.node, 0, thread_scratch[lane]), k.profiled, lane);
   }
 }
 
@@ -259,7 +280,7 @@ void Plan::Impl::run_phase(const BoundPhase& phase, int thread) {
   }
   for (const auto& k : phase.shared) {
     if (k.meet_before) pool->meet();
-    if (!k.wide && thread != 0) continue;
+    if (!k.wide && thread != k.lane) continue;
     guarded(thread, [&] {
       const auto& kernel = k.kernels[k.wide ? static_cast<std::size_t>(thread) : 0];
       const auto begin = k.wide ? kernel.extent * thread / threads : 0;
@@ -440,7 +461,7 @@ Plan compile(const Fn& f, const std::vector<PlanInput>& inputs, const CompileOpt
     }
     fixed_outputs.push_back({v, impl->output_arrays.back().raw()});
   }
-  impl->order = schedule(impl->outputs, options.shards);
+  impl->order = schedule(impl->outputs, options.shards, options.pool ? options.pool->threads() : 1);
   impl->memory = plan_memory(impl->order, fixed_inputs, fixed_outputs, options.shards);
   impl->allocate_memory();
   impl->bind();

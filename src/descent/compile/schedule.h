@@ -15,11 +15,14 @@ struct Phase {
 struct Schedule {
   std::vector<Node*> nodes;
   std::vector<Phase> phases;
+  // Of each node of a replicated phase, the thread it had best run on: chains that do not need each
+  // other go to different ones.
+  std::vector<int> lanes;
 };
 
 // Goes on in the kind of phase it is in as long as a node of that kind is ready; among the ready
 // ones, in order of creation (which keeps lifetimes short and rematerialised work late).
-Schedule schedule(ValueSpan outputs, int shards);
+Schedule schedule(ValueSpan outputs, int shards, int threads = 1);
 
 // True where each shard computes its own.
 bool runs_per_shard(const Node& node, int shards);
