@@ -12,5 +12,9 @@ double dot(const double* a, const double* b, std::int64_t n);
 double add_scaled_dot(double alpha, const double* x, double* y, const double* z, std::int64_t n);
 // y += alpha x
 void add_scaled(double alpha, const double* x, double* y, std::int64_t n);
+// z = y + alpha x
+void add_scaled(double alpha, const double* x, const double* y, double* z, std::int64_t n);
+// z = x - y; gives z . z
+double subtract_dot(const double* x, const double* y, double* z, std::int64_t n);
 
 }  // namespace descent::kernels

@@ -11,7 +11,7 @@ LbfgsMemory::LbfgsMemory(Eigen::Index size, std::int64_t history)
     : s_(size, history), y_(size, history), rho_(history), alpha_(history) {}
 
 void LbfgsMemory::add(const Vector& s, const Vector& y) {
-  const double sy = s.dot(y), yy = y.squaredNorm();
+  const double sy = dot(s, y), yy = dot(y, y);
   if (!(sy > std::numeric_limits<double>::epsilon() * yy)) return;
   s_.col(next_) = s;
   y_.col(next_) = y;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "descent/base/error.h"
+#include "descent/kernels/blas1.h"
 
 namespace descent::optim {
 namespace {
@@ -261,12 +262,13 @@ LinePoint Line::at(double step) {
   if (last_.at.step >= 0 && last_.at.finite() &&
       (best_.at.step < 0 || last_.at.value < best_.at.value))
     std::swap(last_, best_);
-  last_.x = run_.x + step * direction_;
-  if (last_.gradient.size() == 0) last_.gradient.resize(run_.x.size());
+  last_.x.resize(run_.x.size());
+  last_.gradient.resize(run_.x.size());
+  kernels::add_scaled(step, direction_.data(), run_.x.data(), last_.x.data(), run_.x.size());
   const double value = run_.f.value_and_gradient(last_.x, last_.gradient);
-  last_.at = {step, value, last_.gradient.dot(direction_)};
+  last_.at = {step, value, dot(last_.gradient, direction_)};
   // A component that is not finite need not show in the slope, where the direction's is 0.
-  if (!last_.gradient.allFinite()) last_.at.slope = NAN;
+  if (!all_finite(last_.gradient)) last_.at.slope = NAN;
   return last_.at;
 }
 
@@ -278,10 +280,13 @@ bool Line::go(const LineSearch& search, double first, const LineSearchOptions& o
   if (!result.found) return false;
   if (result.point.step == best_.at.step) std::swap(last_, best_);
   if (result.point.step != last_.at.step) at(result.point.step);
-  s_ = last_.x - run_.x;
-  y_ = last_.gradient - run_.gradient;
+  const auto n = run_.x.size();
+  s_.resize(n);
+  y_.resize(n);
+  const double moved = kernels::subtract_dot(last_.x.data(), run_.x.data(), s_.data(), n);
+  kernels::subtract_dot(last_.gradient.data(), run_.gradient.data(), y_.data(), n);
   step_ = result.point.step;
-  if (s_.isZero(0)) return false;  // too short to tell in float64
+  if (moved == 0 && s_.isZero(0)) return false;  // too short to tell in float64
   run_.accept(last_.x, last_.at.value, last_.gradient);
   return true;
 }

@@ -60,7 +60,7 @@ std::vector<std::string> line_search_names();
 class Line {
  public:
   Line(Run& run, const Vector& direction);
-  LinePoint start() const { return {0, run_.value, run_.gradient.dot(direction_)}; }
+  LinePoint start() const { return {0, run_.value, dot(run_.gradient, direction_)}; }
   LinePoint at(double step);
   // Searches and, where a point is found, moves the run there. s and y: what changed of point and
   // gradient. False: the run stands where it stood.

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "descent/base/error.h"
+#include "descent/kernels/blas1.h"
 
 namespace descent::optim {
 namespace {
@@ -48,6 +49,12 @@ Vector vector_of(const std::vector<double>& start, const Objective& objective) {
 }
 
 }  // namespace
+
+double dot(const Vector& a, const Vector& b) { return kernels::dot(a.data(), b.data(), a.size()); }
+bool all_finite(const Vector& v) {
+  // Squares may overflow where the numbers do not.
+  return std::isfinite(dot(v, v)) || v.allFinite();
+}
 
 Run::Run(const Objective& given, const std::vector<double>& start, const MinimizeOptions& options,
          std::int64_t default_iterations)
@@ -100,7 +107,7 @@ void Run::measure() {
   } else if (has_bounds()) {
     norm_ = (inside(x - gradient) - x).norm();
   } else {
-    norm_ = gradient.norm();
+    norm_ = std::sqrt(dot(gradient, gradient));
   }
 }
 

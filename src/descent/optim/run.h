@@ -20,6 +20,11 @@
 
 namespace descent::optim {
 
+// Sums of products by the kernels, which are faster than Eigen's where the library is built for any
+// processor.
+double dot(const Vector& a, const Vector& b);
+bool all_finite(const Vector& v);
+
 // One minimisation: the point, what it costs, when it is over, who is told.
 class Run {
   std::shared_ptr<Evaluator> evaluator_;  // first: f refers to it
@@ -66,7 +71,7 @@ class Run {
   Vector inside(Vector at) const;  // the nearest point within the bounds
   // Value with the penalty.
   double total() const { return penalty ? value + penalty(x) : value; }
-  bool finite(double v, const Vector& g) const { return std::isfinite(v) && g.allFinite(); }
+  bool finite(double v, const Vector& g) const { return std::isfinite(v) && all_finite(g); }
 
   Minimum finish();
 
