@@ -466,5 +466,32 @@ TEST(MixedPrecision, LinearRoundsItsOperands) {
   expect_close(rounded_slope, exact_slope, 0x1p-6, "gradient");
 }
 
+// What comes out is the float32 convolution of the rounded operands.
+TEST(MixedPrecision, ConvolutionsRoundTheirOperands) {
+  const EagerScope eager({.shards = 2});
+  const auto x = numbers({4, 3, 6, 6}, "input", DType::float32);
+  const std::pair<Layer, Shape> cases[] = {
+      {conv2d({.filters = 5, .kernel = 3, .padding = 1, .bias = false}), {5, 3, 3, 3}},
+      {conv_transpose2d({.filters = 5, .kernel = 3, .stride = 2, .bias = false}), {3, 5, 3, 3}}};
+  for (const auto& [layer, shape] : cases) {
+    const auto w = numbers(shape, "weight", DType::float32);
+    const auto apply_with = [&](DType compute, const Array& image, const Array& kernel) {
+      Scope scope({{"weight", computed({kernel}, false)}}, true, {});
+      scope.compute = compute;
+      return whole((*layer)(scope, leaf(image, true, 2)), 2);
+    };
+    const auto rounded = [](const Array& a) {
+      return cast(cast(computed({a}, false), DType::bfloat16), DType::float32).array();
+    };
+    const auto exact = apply_with(DType::float32, x, w);
+    const auto mixed = apply_with(DType::bfloat16, x, w);
+    EXPECT_EQ(mixed.dtype(), DType::float32);
+    EXPECT_FALSE(identical(exact, mixed));
+    // Relative to the largest: 27 products of its size or less, summed in another order.
+    expect_close(mixed, apply_with(DType::float32, rounded(x), rounded(w)), 27 * 0x1p-22,
+                 layer->describe());
+  }
+}
+
 }  // namespace
 }  // namespace descent::nn::test

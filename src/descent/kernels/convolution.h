@@ -1,6 +1,7 @@
 // Two-dimensional convolution (cross-correlation, as PyTorch and the field call it) and pooling,
-// through oneDNN in float32 and bfloat16 and by unfolding in float64. One thread each. Images lie
-// as [n, c, h, w], or channels last, as [n, h, w, c]: the same numbers come out bit for bit.
+// through oneDNN in float32 and bfloat16 and by unfolding in float64. Operands of bfloat16 are
+// multiplied and summed in float32, which is what comes out. One thread each. Images lie as [n, c,
+// h, w], or channels last, as [n, h, w, c]: the same numbers come out bit for bit.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -15,8 +16,9 @@ struct ConvShape {
   std::int64_t k = 0, r = 0, s = 0;         // weight [k, c / groups, r, s]
   std::int64_t stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0, dilation_h = 1, dilation_w = 1;
   std::int64_t groups = 1;
-  DType dtype = DType::float32;  // float32, float64; bfloat16 for input, weight and gradients
+  DType dtype = DType::float32;  // of the operands: float32, float64 or bfloat16
   bool channels_last = false;    // input and output are [n, h, w, c] and [n, out_h, out_w, k]
+  DType result() const { return dtype == DType::bfloat16 ? DType::float32 : dtype; }
   std::int64_t out_h() const { return (h + 2 * pad_h - dilation_h * (r - 1) - 1) / stride_h + 1; }
   std::int64_t out_w() const { return (w + 2 * pad_w - dilation_w * (s - 1) - 1) / stride_w + 1; }
   friend bool operator==(const ConvShape&, const ConvShape&) = default;

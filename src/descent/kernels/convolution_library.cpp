@@ -43,13 +43,18 @@ class Library : public ConvolutionMethod {
  public:
   Library(ConvKind kind, const ConvShape& s)
       : s_(s),
-        type_(onednn::data_type(s.dtype)),
         x_{s.n, s.c, s.h, s.w},
         y_{s.n, s.k, s.out_h(), s.out_w()},
         w_(s.groups > 1 ? onednn::Dims{s.groups, s.k / s.groups, s.c / s.groups, s.r, s.s}
                         : onednn::Dims{s.k, s.c, s.r, s.s}) {
-    const onednn::Desc x(x_, type_, onednn::Tag::nhwc), y(y_, type_, onednn::Tag::nhwc),
-        w(w_, type_, onednn::Tag::any);
+    const auto type = [&](ConvKind result) {
+      return onednn::data_type(kind == result ? s.result() : s.dtype);
+    };
+    x_type_ = type(ConvKind::input_gradient);
+    y_type_ = type(ConvKind::forward);
+    w_type_ = type(ConvKind::weight_gradient);
+    const onednn::Desc x(x_, x_type_, onednn::Tag::nhwc), y(y_, y_type_, onednn::Tag::nhwc),
+        w(w_, w_type_, onednn::Tag::any);
     const onednn::ConvGeometry g{
         {s.stride_h, s.stride_w}, {s.dilation_h - 1, s.dilation_w - 1}, {s.pad_h, s.pad_w}};
     if (kind == ConvKind::forward) {
@@ -108,10 +113,11 @@ class Library : public ConvolutionMethod {
   Argument image_of(int name, const onednn::Dims& dims, const onednn::Desc& inside) const {
     // One channel or one place lies the same way in both.
     const bool same = s_.channels_last || dims[1] == 1 || dims[2] * dims[3] == 1;
-    return {name, same ? inside : onednn::Desc(dims, type_, onednn::Tag::nchw), inside, true};
+    const auto type = is_x(name) ? x_type_ : y_type_;
+    return {name, same ? inside : onednn::Desc(dims, type, onednn::Tag::nchw), inside, true};
   }
   Argument weight_of(int name, const onednn::Desc& inside) const {
-    return {name, onednn::Desc(w_, type_, plain_weight()), inside};
+    return {name, onednn::Desc(w_, w_type_, plain_weight()), inside};
   }
 
   // Scratch: the primitives' own (one after the other use the same), then the copies.
@@ -135,14 +141,13 @@ class Library : public ConvolutionMethod {
     }
   }
 
-  const onednn::Dims& dims(const Argument& argument) const {
-    return argument.name == DNNL_ARG_SRC || argument.name == DNNL_ARG_DIFF_SRC ? x_ : y_;
-  }
+  static bool is_x(int name) { return name == DNNL_ARG_SRC || name == DNNL_ARG_DIFF_SRC; }
+  const onednn::Dims& dims(const Argument& argument) const { return is_x(argument.name) ? x_ : y_; }
   Run move_in(const Argument& argument, const void* plain, std::byte* base) const {
     void* inside = base + argument.offset;
     if (argument.image) {
       const auto& d = dims(argument);
-      return turned(plain, inside, d[0], d[1], d[2] * d[3], size_of(s_.dtype));
+      return turned(plain, inside, d[0], d[1], d[2] * d[3], size_of(s_.dtype));  // an operand
     }
     return onednn::held(argument.reorder, {{DNNL_ARG_FROM, argument.plain, plain},
                                            {DNNL_ARG_TO, argument.inside, inside},
@@ -152,7 +157,7 @@ class Library : public ConvolutionMethod {
     const void* inside = base + argument.offset;
     if (argument.image) {
       const auto& d = dims(argument);
-      return turned(inside, plain, d[0], d[2] * d[3], d[1], size_of(s_.dtype));
+      return turned(inside, plain, d[0], d[2] * d[3], d[1], size_of(s_.result()));
     }
     return onednn::held(argument.reorder, {{DNNL_ARG_FROM, argument.inside, inside},
                                            {DNNL_ARG_TO, argument.plain, plain},
@@ -160,7 +165,7 @@ class Library : public ConvolutionMethod {
   }
 
   ConvShape s_;
-  dnnl::memory::data_type type_;
+  dnnl::memory::data_type x_type_{}, y_type_{}, w_type_{};
   onednn::Dims x_, y_, w_;
   dnnl::primitive primitive_;
   std::array<Argument, 3> arguments_;

@@ -22,7 +22,7 @@ using ConvolutionMethodPtr = std::shared_ptr<const ConvolutionMethod>;
 ConvolutionMethodPtr library_convolution(ConvKind kind, const ConvShape& shape);
 // Unfolds the windows into a matrix and multiplies; float32 and float64.
 ConvolutionMethodPtr unfolding_convolution(ConvKind kind, const ConvShape& shape);
-// bfloat16 where oneDNN has none: converts to float32 and back.
+// bfloat16 where that is faster or oneDNN has none: the operands converted to float32.
 ConvolutionMethodPtr converting_convolution(ConvKind kind, const ConvShape& shape);
 
 }  // namespace descent::kernels

@@ -1,15 +1,19 @@
-// The product of layers that multiply by a matrix of parameters.
+// The products of layers that multiply by parameters.
 #pragma once
 #include "descent/nn/module.h"
 #include "descent/ops/ops.h"
 
 namespace descent::nn {
 
-// x W^T over the last axis: x [..., inputs], weight [units, inputs]. In mixed precision the
-// operands are rounded; the product accumulates in and gives float32.
+// An operand of a product or convolution: rounded in mixed precision. What comes out is summed in
+// float32, and stays so.
+inline Value operand(const Scope& scope, const Value& x) {
+  return scope.compute == DType::bfloat16 ? cast(x, DType::bfloat16) : x;
+}
+
+// x W^T over the last axis: x [..., inputs], weight [units, inputs].
 inline Value product(const Scope& scope, const Value& x, const Value& weight) {
-  if (scope.compute != DType::bfloat16) return matmul(x, weight, false, true);
-  return matmul(cast(x, DType::bfloat16), cast(weight, DType::bfloat16), false, true);
+  return matmul(operand(scope, x), operand(scope, weight), false, true);
 }
 
 }  // namespace descent::nn

@@ -73,9 +73,9 @@ struct ConvOp final : OpBase<ConvOp> {
     const auto s = shape(in);
     const bool per_shard = any_per_shard(in);
     if (kind == ConvKind::input_gradient)
-      return {{in[0].dtype, image(s.n, s.c, s.h, s.w), per_shard}};
+      return {{s.result(), image(s.n, s.c, s.h, s.w), per_shard}};
     if (kind == ConvKind::weight_gradient)
-      return {{in[0].dtype, {s.k, s.c / s.groups, s.r, s.s}, per_shard}};
+      return {{s.result(), {s.k, s.c / s.groups, s.r, s.s}, per_shard}};
     if (s.c % s.groups != 0 || s.k % s.groups != 0)
       fail("groups must divide the channels and the filters", in);
     if (in[1].shape[1] * s.groups != s.c) {
@@ -87,7 +87,7 @@ struct ConvOp final : OpBase<ConvOp> {
         s.w + 2 * s.pad_w < s.dilation_w * (s.s - 1) + 1) {
       fail("the kernel is larger than the image", in, "pad the image, or use a smaller kernel");
     }
-    return {{in[0].dtype, image(s.n, s.k, s.out_h(), s.out_w()), per_shard}};
+    return {{s.result(), image(s.n, s.k, s.out_h(), s.out_w()), per_shard}};
   }
 
   ConvOp with(ConvKind k, std::int64_t h = 0, std::int64_t w = 0) const {
@@ -113,20 +113,14 @@ struct ConvOp final : OpBase<ConvOp> {
 
   Values vjp(ValueSpan in, ValueSpan, ValueSpan cotangent) const override {
     const Value &a = in[0], &b = in[1], h = cast(cotangent[0], a.dtype());
-    // Cotangents of bfloat16 values are kept in float32, as everywhere.
-    const auto exact = [](const Value& v) {
-      return v.dtype() == DType::bfloat16 ? cast(v, DType::float32) : v;
-    };
     switch (kind) {
       case ConvKind::forward:  // x, w
-        return {exact(apply(input_gradient(a.shape()), {h, b})),
-                exact(apply(weight_gradient(b.shape()), {a, h}))};
+        return {apply(input_gradient(a.shape()), {h, b}),
+                apply(weight_gradient(b.shape()), {a, h})};
       case ConvKind::input_gradient:  // g, w
-        return {exact(apply(with(ConvKind::forward), {h, b})),
-                exact(apply(weight_gradient(b.shape()), {h, a}))};
+        return {apply(with(ConvKind::forward), {h, b}), apply(weight_gradient(b.shape()), {h, a})};
       default:  // x, g
-        return {exact(apply(input_gradient(a.shape()), {b, h})),
-                exact(apply(with(ConvKind::forward), {a, h}))};
+        return {apply(input_gradient(a.shape()), {b, h}), apply(with(ConvKind::forward), {a, h})};
     }
   }
   Values jvp(ValueSpan in, ValueSpan, ValueSpan tangent) const override {

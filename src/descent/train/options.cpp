@@ -42,8 +42,8 @@ std::vector<Option> train_options() {
       {"precision",
        T::text,
        std::string("float32"),
-       "Arithmetic: float32, float64, or bf16 (products of linear layers in bfloat16 with float32 "
-       "accumulation; weights, convolutions and the rest in float32).",
+       "Arithmetic: float32, float64, or bf16 (products and convolutions in bfloat16 with float32 "
+       "accumulation; weights and the rest in float32).",
        {"float32", "float64", "bf16"}},
       {"patience",
        T::integer,

@@ -5,6 +5,7 @@
 
 #include "descent/nn/convolution.h"
 #include "descent/nn/images.h"
+#include "descent/nn/product.h"
 
 namespace descent::nn {
 namespace {
@@ -37,8 +38,9 @@ class ConvTranspose final : public Module {
                                 .dilation_h = o_.dilation.h,
                                 .dilation_w = o_.dilation.w,
                                 .groups = o_.groups};
+    const Value image = as_images(operand(scope, x), axes_);
     const Value y =
-        from_images(descent::conv_transpose2d(as_images(x, axes_), as_images(weight, axes_),
+        from_images(descent::conv_transpose2d(image, as_images(operand(scope, weight), axes_),
                                               options, o_.output_padding.h, o_.output_padding.w),
                     axes_);
     return o_.bias ? y + channel_bias(scope, weight, o_.filters, o_.bias_init) : y;

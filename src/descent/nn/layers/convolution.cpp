@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "descent/nn/images.h"
+#include "descent/nn/product.h"
 
 namespace descent::nn {
 namespace {
@@ -53,8 +54,9 @@ class Convolution final : public Module {
     check_groups(x, groups);
     const auto weight = scope.parameter(
         "weight", weight_shape(filters, channels / groups, o_.kernel, axes_), o_.init);
+    const Value image = as_images(operand(scope, x), axes_);
     const Value y =
-        from_images(convolved(as_images(x, axes_), as_images(weight, axes_), groups), axes_);
+        from_images(convolved(image, as_images(operand(scope, weight), axes_), groups), axes_);
     return o_.bias ? y + channel_bias(scope, weight, filters, o_.bias_init) : y;
   }
 
