@@ -128,10 +128,13 @@ void check(const Program& p, std::uint64_t seed, std::vector<int> alias = {}) {
     }
     Scratch first(program.scratch_bytes()), second(program.scratch_bytes());
     const std::int64_t n = program.size(), cut = n / 2 / TileProgram::kTile * TileProgram::kTile;
-    const auto small = way == Way::small ? program.bind_small(from, to, first.data()) : nullptr;
+    const auto small =
+        way == Way::small
+            ? program.bind_small(from, std::vector<bool>(from.size(), true), to, first.data())
+            : nullptr;
     const long before = testing::allocations();
     if (small) {
-      small();
+      small(0, 1);
     } else if (way == Way::split) {
       program.run(from.data(), to.data(), second.data(), cut, n);  // the second part first
       program.run(from.data(), to.data(), first.data(), 0, cut);

@@ -328,7 +328,7 @@ Kernel FusedOp::bind(const Binding& b) const {
   std::vector<const void*> in(b.in.begin(), b.in.end());
   std::vector<void*> out(b.out.begin(), b.out.end());
   auto p = program();
-  if (p.small()) return whole(p.bind_small(in, out, b.scratch));
+  if (p.small()) return {p.bind_small(in, b.constant, out, b.scratch), 1};
   return {[p = std::move(p), in = std::move(in), out = std::move(out), scratch = b.scratch, size,
            extent](std::int64_t begin, std::int64_t end) {
             p.run(in.data(), out.data(), scratch, begin * tile,

@@ -125,7 +125,9 @@ Kernel Plan::Impl::bind_node(Node& node, int shard, std::byte* scratch) {
   for (int i = 0; i < static_cast<int>(node.inputs.size()); ++i) {
     const Value& v = node.inputs[static_cast<std::size_t>(i)];
     const bool all = shards > 1 && v.per_shard() && node.op->collective(i);
+    const bool constant = dynamic_cast<const ConstantOp*>(v.node()->op.get()) != nullptr;
     for (int s = all ? 0 : shard; s < (all ? shards : shard + 1); ++s) {
+      b.constant.push_back(constant);
       b.in.push_back(memory.address(v, s, shared_base, shard_bases));
     }
   }

@@ -32,6 +32,7 @@ void compute_shard(Node& node, const std::vector<Type>& in_types, const EagerOpt
       b.in.push_back(v.array(v.per_shard() ? shard : 0).raw());
     }
   }
+  b.constant.assign(b.in.size(), false);
   for (auto& out : node.computed) b.out.push_back(out[static_cast<std::size_t>(shard)].raw());
   const auto scratch = allocate(node.op->scratch_bytes(in_types, node.outputs));
   b.scratch = scratch.get();

@@ -8,10 +8,6 @@
 
 namespace descent {
 
-Kernel whole(std::function<void()> f) {
-  return {[f = std::move(f)](std::int64_t, std::int64_t) { f(); }, 1};
-}
-
 Values Op::vjp(ValueSpan in, ValueSpan, ValueSpan) const {
   std::vector<Type> types;
   for (const auto& v : in) types.push_back(v.type());

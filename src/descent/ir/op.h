@@ -15,7 +15,8 @@ namespace descent {
 struct Binding {
   std::span<const Type> in_types, out_types;
   std::vector<const std::byte*>
-      in;  // one per input; of a collective per-shard input, one per shard
+      in;                      // one per input; of a collective per-shard input, one per shard
+  std::vector<bool> constant;  // of each `in`: what lies there never changes
   std::vector<std::byte*> out;
   std::byte* scratch = nullptr;  // scratch_bytes() of it, aligned
   int shard = 0, shards = 1;
@@ -29,7 +30,10 @@ struct Kernel {
   std::int64_t extent = 1;
 };
 // A kernel that is not divisible.
-Kernel whole(std::function<void()> f);
+template <class F>
+Kernel whole(F f) {
+  return {[f = std::move(f)](std::int64_t, std::int64_t) { f(); }, 1};
+}
 
 class Op {
  public:

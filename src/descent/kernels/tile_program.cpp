@@ -320,7 +320,8 @@ TileProgram::TileProgram(const Shape& shape, const std::vector<Input>& inputs,
 std::int64_t TileProgram::choose_tile() const {
   const auto searched = [](const BroadcastPattern& p) { return !p.dense() && p.period() > kTile; };
   if (std::any_of(patterns_.begin(), patterns_.end(), searched)) return kTile;
-  for (std::int64_t tile = kTile / 4; tile < kTile; tile *= 2) {
+  // Up to two such tiles go as one: a program of one tile is cheaper to call.
+  for (std::int64_t tile = size_ <= kTile / 2 ? kTile / 2 : kTile / 4; tile < kTile; tile *= 2) {
     const auto fits = [&](const BoundSum& sum) {
       return size_ <= tile || tile % sum.stream.grain() == 0;
     };

@@ -60,10 +60,12 @@ class TileProgram {
   void run(const void* const* in, void* const* out, void* scratch, std::int64_t begin,
            std::int64_t end) const;
   // True where all is one tile: bind_small() then gives the same as run() over all elements with
-  // its operands' addresses known, which is most of what such a program costs.
+  // its operands' addresses known, which is most of what such a program costs. What a `constant`
+  // input holds never changes. The arguments of the function it gives are not used.
   bool small() const { return size_ > 0 && size_ <= tile_; }
-  std::function<void()> bind_small(const std::vector<const void*>& in,
-                                   const std::vector<void*>& out, void* scratch) const;
+  using Bound = std::function<void(std::int64_t begin, std::int64_t end)>;
+  Bound bind_small(const std::vector<const void*>& in, const std::vector<bool>& constant,
+                   const std::vector<void*>& out, void* scratch) const;
 
  private:
   // Where tiles lie. run() keeps one address per slot in its scratch.
@@ -100,8 +102,7 @@ class TileProgram {
 
   std::int64_t choose_tile() const;
   const Layout& layout_for(const void* const* in, void* const* out) const;
-  std::function<void()> bind_registers(const std::vector<const void*>& in,
-                                       const std::vector<void*>& out) const;
+  Bound bind_registers(const std::vector<const void*>& in, const std::vector<void*>& out) const;
   void prepare(const Layout& layout, const void* const* in, void* const* out, std::byte** at,
                std::byte* scratch, std::int64_t begin, std::int64_t end) const;
   void move_to(const Layout& layout, const void* const* in, std::byte** at, std::byte* scratch,

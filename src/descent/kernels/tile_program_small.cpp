@@ -3,6 +3,7 @@
 #include <array>
 #include <memory>
 
+#include "descent/base/memory.h"
 #include "descent/kernels/tile_program.h"
 
 namespace descent::kernels {
@@ -31,6 +32,7 @@ struct TileProgram::Small {
   std::vector<Call> calls;
   std::vector<Total> totals;
   std::vector<Call> late;
+  std::vector<std::shared_ptr<std::byte>> kept;  // tiles of constants
 
   void run() const {
     for (const auto& f : fills) f.pattern.repeat(f.from, size, f.to);
@@ -46,21 +48,22 @@ struct TileProgram::Small {
   }
 };
 
-std::function<void()> TileProgram::bind_registers(const std::vector<const void*>& in,
-                                                  const std::vector<void*>& out) const {
+TileProgram::Bound TileProgram::bind_registers(const std::vector<const void*>& in,
+                                               const std::vector<void*>& out) const {
   std::array<const void*, 16> operands{};
   std::array<void*, 4> results{};
   for (std::size_t i = 0; i < registers_.inputs.size(); ++i)
     operands[i] = in[static_cast<std::size_t>(registers_.inputs[i])];
   for (std::size_t i = 0; i < registers_.outputs.size(); ++i)
     results[i] = out[static_cast<std::size_t>(registers_.outputs[i])];
-  return [run = registers_.run, operands, results, size = size_] {
+  return [run = registers_.run, operands, results, size = size_](std::int64_t, std::int64_t) {
     run(operands.data(), results.data(), 0, size);
   };
 }
 
-std::function<void()> TileProgram::bind_small(const std::vector<const void*>& in,
-                                              const std::vector<void*>& out, void* scratch) const {
+TileProgram::Bound TileProgram::bind_small(const std::vector<const void*>& in,
+                                           const std::vector<bool>& constant,
+                                           const std::vector<void*>& out, void* scratch) const {
   if (in_registers()) return bind_registers(in, out);
   const Layout& layout = layout_for(in.data(), out.data());
   auto small = std::make_shared<Small>();
@@ -73,6 +76,12 @@ std::function<void()> TileProgram::bind_small(const std::vector<const void*>& in
       tile = static_cast<std::byte*>(const_cast<void*>(in[k]));
     } else if (slot.kind == SlotKind::output) {
       tile = static_cast<std::byte*>(out[k]);
+    } else if (slot.kind != SlotKind::tile && constant[k]) {
+      const auto& pattern = patterns_[k];
+      small->kept.push_back(allocate(static_cast<std::size_t>(size_ + BroadcastPattern::kSlack) *
+                                     pattern.element_bytes()));
+      tile = small->kept.back().get();
+      pattern.repeat(in[k], size_, tile);
     } else if (slot.kind != SlotKind::tile) {
       small->fills.push_back({patterns_[k], in[k], tile});
     }
@@ -89,7 +98,7 @@ std::function<void()> TileProgram::bind_small(const std::vector<const void*>& in
     small->totals.push_back({reduce_kernel(Reduction::sum, sum.dtype), at[layout.summed[k]],
                              out[outputs_ + k], sum.n, sum.inner});
   }
-  return [small] { small->run(); };
+  return [small](std::int64_t, std::int64_t) { small->run(); };
 }
 
 }  // namespace descent::kernels
