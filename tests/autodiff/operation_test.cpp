@@ -133,6 +133,8 @@ const Array& key_mask() {
   return a;
 }
 
+Value key() { return constant(Array::scalar<std::int64_t>(7)); }
+
 std::vector<Row> rows() {
   const auto one = [](auto f) { return Fn([f](ValueSpan x) { return Values{f(x)}; }); };
   return {
@@ -312,6 +314,17 @@ std::vector<Row> rows() {
          return square(packed_attention(x[0], {.causal = true, .key_mask = constant(key_mask())}));
        }),
        {{2, 5, 3, 2, 4}}},
+      {"attention_dropout",
+       one([](ValueSpan x) {
+         return square(attention(x[0], x[1], x[2], {.causal = true, .dropout = 0.4, .key = key()}));
+       }),
+       {{2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 4}}},
+      {"packed_attention_dropout",
+       one([](ValueSpan x) {
+         return square(packed_attention(
+             x[0], {.key_mask = constant(key_mask()), .dropout = 0.4, .key = key()}));
+       }),
+       {{2, 5, 3, 2, 4}}},
       {"conv2d",
        one([](ValueSpan x) { return square(conv2d(x[0], x[1], {.pad_h = 1, .pad_w = 1})); }),
        {{2, 3, 5, 4}, {4, 3, 3, 3}}},
@@ -374,7 +387,7 @@ std::vector<Row> rows() {
        {{3, 4}}},
       {"dropout",
        one([](ValueSpan x) {
-         return square(dropout(x[0], constant(Array::scalar<std::int64_t>(7)), 0.4));
+         return square(dropout(x[0], key(), 0.4));
        }),
        {{5, 5}}},
   };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "descent/kernels/reduce.h"
 #include "tests/kernels/support.h"
 
 namespace descent::kernels {
@@ -16,10 +17,12 @@ using testing::Scratch;
 struct Case {
   std::int64_t rows, heads, queries, keys, dim;
   bool causal, packed, masked;
+  double dropout = 0;
 };
 void PrintTo(const Case& c, std::ostream* out) {
   *out << c.rows << "x" << c.heads << " " << c.queries << "x" << c.keys << "x" << c.dim
        << (c.causal ? " causal" : "") << (c.packed ? " packed" : "") << (c.masked ? " masked" : "");
+  if (c.dropout > 0) *out << " dropout " << c.dropout;
 }
 
 std::vector<Case> cases() {
@@ -35,12 +38,41 @@ std::vector<Case> cases() {
   all.push_back({1, 1, 600, 600, 16, true, true, false});
   all.push_back({1, 1, 40, 530, 33, false, false, true});
   all.push_back({2, 1, 300, 270, 4, true, false, true});
+  // Blocks of random numbers that begin at any place.
+  all.push_back({2, 3, 7, 7, 8, false, true, false, 0.3});
+  all.push_back({1, 2, 65, 65, 20, true, true, true, 0.5});
+  all.push_back({2, 2, 38, 300, 16, true, false, true, 0.1});
+  return all;
+}
+
+constexpr std::uint64_t kKey = 77, kStream = 1234567;
+constexpr std::int64_t kFirstRow = 3;
+
+// M as [rows heads, keys, queries], all its random numbers drawn at once.
+std::vector<double> factors(const Case& c, DType computed) {
+  const std::int64_t some = noise_queries(c.queries), before = kFirstRow * c.heads * c.keys * some,
+                     n = c.rows * c.heads * c.keys * some;
+  std::vector<float> single(static_cast<std::size_t>(n));
+  std::vector<double> u(single.size()), all;
+  if (computed == DType::float64) {
+    random_uniform(kKey, kStream, before, n, u.data(), computed);
+  } else {
+    random_uniform(kKey, kStream, before, n, single.data(), computed);
+    std::copy(single.begin(), single.end(), u.begin());
+  }
+  for (std::int64_t j = 0; j < n; ++j) {
+    if (j % some < c.queries)
+      all.push_back(u[static_cast<std::size_t>(j)] < c.dropout ? 0 : 1 / (1 - c.dropout));
+  }
   return all;
 }
 
 // Plain loops over [rows, heads, time, dim], in double.
 struct Naive {
-  explicit Naive(const Case& c_) : c(c_) {}
+  Naive(const Case& c_, DType computed) : c(c_), m(factors(c_, computed)) {}
+  double factor(std::int64_t nh, std::int64_t j, std::int64_t i) const {
+    return m[static_cast<std::size_t>((nh * c.keys + j) * c.queries + i)];
+  }
   double seen(const std::vector<char>& mask, std::int64_t n, std::int64_t i, std::int64_t j) const {
     if (c.causal && j > i + c.keys - c.queries) return false;
     return !c.masked || mask[static_cast<std::size_t>(n * c.keys + j)] != 0;
@@ -76,10 +108,11 @@ struct Naive {
     for (std::int64_t j = 0; j < c.keys; ++j) {
       const auto kj = at(nh, j, c.keys), js = static_cast<std::size_t>(j);
       p[js] /= sum;
+      const double kept = factor(nh, j, i);
       for (std::size_t l = 0; l < dim; ++l) {
-        o[qi + l] += p[js] * v[kj + l];
-        dp[js] += g[qi + l] * v[kj + l];
-        dv[kj + l] += p[js] * g[qi + l];
+        o[qi + l] += kept * p[js] * v[kj + l];
+        dp[js] += kept * g[qi + l] * v[kj + l];
+        dv[kj + l] += kept * p[js] * g[qi + l];
       }
       delta += p[js] * dp[js];
     }
@@ -93,6 +126,7 @@ struct Naive {
     }
   }
   Case c;
+  Vector m;
   Vector o, dq, dk, dv;
 };
 
@@ -123,6 +157,7 @@ class Comparison {
       : c_(c), shape_{c.rows, c.heads, c.queries, c.keys, c.dim, c.causal} {
     shape_.in = in;
     shape_.scale = 0.4;
+    shape_.dropout = c.dropout;
   }
 
   void expect(double tolerance) {
@@ -142,7 +177,9 @@ class Comparison {
     if (c_.masked) forward.mask = reinterpret_cast<const bool*>(mask.data());
     forward.out = plain(o);
     forward.lse = lse.data();
+    if (c_.dropout > 0) forward.noise = {&kKey, kStream, kFirstRow};
     AttentionBackward backward{shape_, forward.q, forward.k, forward.v, forward.mask};
+    backward.noise = forward.noise;
     backward.out = plain_input(o), backward.g = plain_input(g), backward.lse = lse.data();
     backward.dq = output(dq, c_.queries, 0);
     backward.dk = output(c_.packed ? dq : dk, c_.keys, 1);
@@ -159,7 +196,7 @@ class Comparison {
       EXPECT_TRUE(intact);
     }
 
-    Naive naive(c_);
+    Naive naive(c_, dtype_of<T>);
     naive.run(numbers(forward.q, c_.queries), numbers(forward.k, c_.keys),
               numbers(forward.v, c_.keys), numbers_of(plain(g), c_.queries), mask, shape_.scale);
     compare(numbers_of(forward.out, c_.queries), naive.o, tolerance, "output");

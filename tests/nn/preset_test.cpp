@@ -100,6 +100,7 @@ const std::vector<PresetCase>& preset_cases() {
              {"width", 8},
              {"context", 9},
              {"dropout", 0.1},
+             {"attention_dropout", 0.2},
              {"norm", "rms"},
              {"mlp", "swiglu"},
              {"positions", "rotary"},

@@ -12,6 +12,7 @@
 // After foreach_target.h: it decides what these mean.
 #include "descent/kernels/eltwise_math-inl.h"
 #include "descent/kernels/gemm_block-inl.h"
+#include "descent/kernels/random-inl.h"
 #include "descent/kernels/transpose-inl.h"
 #include "descent/kernels/vector-inl.h"
 #include "hwy/highway.h"
@@ -68,9 +69,10 @@ struct BackwardScratch {
     dp = parts.take(kQueries * kKeys);
     lse = parts.take(kQueries);
     delta = parts.take(kQueries);
+    if (s.dropout > 0) factors = parts.take(kQueries * kKeys);
   }
   Parts<T> parts;
-  T *k, *v, *dk, *dv, *bias, *q, *qt, *g, *gt, *dq, *p, *dp, *lse, *delta;
+  T *k, *v, *dk, *dv, *bias, *q, *qt, *g, *gt, *dq, *p, *dp, *lse, *delta, *factors = nullptr;
 };
 
 // ---- loops over rows ----
@@ -172,6 +174,41 @@ HWY_INLINE void ForEachKey(const Sight<T>& sight, const BlockPlace& at, std::int
   }
 }
 
+// f(row, factors) for the keys of a block of head h in row n: an element of M for each query.
+template <class T, class F>
+HWY_INLINE void ForEachFactor(const AttentionShape& s, const AttentionNoise& noise, std::int64_t n,
+                              std::int64_t h, const BlockPlace& at, const F& f) {
+  constexpr std::int64_t per_block = sizeof(T) == 8 ? 2 : 4;
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto rate = hn::Set(d, static_cast<T>(s.dropout));
+  const auto kept = hn::Set(d, static_cast<T>(1 / (1 - s.dropout)));
+  const std::int64_t queries = noise_queries(s.queries);
+  Pairs<kQueries / per_block> words;
+  HWY_ALIGN T u[kQueries];
+  for (std::int64_t r = 0; r < at.w; ++r) {
+    const std::int64_t row = ((noise.first_row + n) * s.heads + h) * s.keys + at.j + r;
+    Blocks(*noise.key, noise.stream, static_cast<std::uint64_t>((row * queries + at.i) / per_block),
+           words);
+    Elements(words, u);
+    for (std::int64_t q = 0; q < kQueries; q += lanes) {
+      const auto x = hn::Load(d, u + q);
+      hn::Store(hn::IfThenElseZero(hn::Ge(x, rate), kept), d, u + q);
+    }
+    f(r, u);
+  }
+}
+
+// x = factors x for the queries of a key.
+template <class T>
+HWY_INLINE void Scale(const T* factors, T* x) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t q = 0; q < kQueries; q += lanes) {
+    hn::Store(hn::Mul(hn::Load(d, factors + q), hn::Load(d, x + q)), d, x + q);
+  }
+}
+
 // A step of the running softmax for a vector of queries, whose scores stand in column c of f.p.
 template <class T>
 void SoftmaxStep(const ForwardScratch<T>& f, const Sight<T>& sight, const BlockPlace& at,
@@ -217,6 +254,11 @@ void ForwardBlock(const AttentionForward& c, const ForwardScratch<T>& f, const S
     Product<false>(View<T>{f.k + j * s.dim, s.dim, 1}, f.qt, kQueries, f.p, kQueries, at.w, s.dim,
                    at.padded);
     for (std::int64_t q = 0; q < at.padded; q += lanes) SoftmaxStep(f, sight, at, q);
+    if (s.dropout > 0) {
+      ForEachFactor<T>(s, c.noise, n, h, at, [&](std::int64_t r, const T* factors) HWY_ATTR {
+        Scale(factors, f.p + r * kQueries);
+      });
+    }
     for (std::int64_t r = 0; r < m && j > 0; ++r) {
       T* o = f.o + r * s.dim;
       for (std::int64_t l = 0; l < s.dim; ++l) o[l] *= f.kept[r];
@@ -287,7 +329,16 @@ void BackwardBlock(const AttentionBackward& c, const BackwardScratch<T>& b, cons
     Product<false>(View<T>{k, s.dim, 1}, b.qt, kQueries, b.p, kQueries, at.w, s.dim, at.padded);
     Product<false>(View<T>{b.v + j * s.dim, s.dim, 1}, b.gt, kQueries, b.dp, kQueries, at.w, s.dim,
                    at.padded);
+    if (s.dropout > 0) {
+      ForEachFactor<T>(s, c.noise, n, h, at, [&](std::int64_t r, const T* factors) HWY_ATTR {
+        std::copy_n(factors, kQueries, b.factors + r * kQueries);
+        Scale(factors, b.dp + r * kQueries);
+      });
+    }
     for (std::int64_t q = 0; q < at.padded; q += lanes) ScoreGradients(b, sight, at, q);
+    for (std::int64_t r = 0; r < at.w && s.dropout > 0; ++r) {
+      Scale(b.factors + r * kQueries, b.p + r * kQueries);
+    }
     const View<T> p{b.p, kQueries, 1}, dp{b.dp, kQueries, 1};
     Product<true>(p, b.g, s.dim, b.dv + j * s.dim, s.dim, at.w, m, s.dim);
     Product<true>(dp, b.q, s.dim, b.dk + j * s.dim, s.dim, at.w, m, s.dim);
@@ -345,6 +396,8 @@ std::size_t bytes(const AttentionShape& shape) {
   return Of<float>(shape, nullptr).parts.bytes();
 }
 }  // namespace
+
+std::int64_t noise_queries(std::int64_t queries) { return (queries + 3) / 4 * 4; }
 
 std::size_t attention_scratch_bytes(const AttentionShape& shape) {
   return bytes<HWY_NAMESPACE::ForwardScratch>(shape);

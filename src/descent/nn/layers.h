@@ -186,6 +186,7 @@ struct MultiHeadAttentionOptions {
   bool causal = false;     // a position sees itself and those before
   bool bias = true;
   double dropout = 0;                // of the output
+  double attention_dropout = 0;      // of the probabilities
   bool rotary = false;               // rotary position embedding of q and k (nn/rotary.h)
   Initializer init = {};             // of the weights; null: as PyTorch's linear layer, biases too
   Initializer projection_init = {};  // of c_proj; null: `init`

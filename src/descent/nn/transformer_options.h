@@ -9,7 +9,8 @@
 
 namespace descent::nn {
 
-// heads, norm, place, mlp, ratio, dropout, bias. `bias`, `dropout`: their defaults.
+// heads, norm, place, mlp, ratio, dropout, attention_dropout, bias. `bias`, `dropout`: their
+// defaults.
 std::vector<Option> block_options(bool bias = true, double dropout = 0);
 TransformerBlockOptions block_from(const Options& options);
 

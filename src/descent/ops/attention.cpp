@@ -11,28 +11,34 @@
 #include "descent/ir/op.h"
 #include "descent/ops/attention_reference.h"
 #include "descent/ops/ops.h"
+#include "descent/ops/random.h"
 
 namespace descent {
 namespace {
 
 DType computed_in(DType in) { return in == DType::bfloat16 ? DType::float32 : in; }
 
-// What both operations know of their operands, which come first among the inputs, then the mask.
+// What both operations know of their operands, which come first among the inputs, then the mask,
+// then the key of the dropout.
 struct Attention {
   bool packed = false, causal = false, masked = false;
-  double scale = 1;
+  double scale = 1, dropout = 0;
+  std::uint64_t stream = 0;  // of the dropout
   bool operator==(const Attention&) const = default;
 
   std::size_t operands() const { return packed ? 1 : 3; }
-  std::size_t inputs() const { return operands() + (masked ? 1 : 0); }
+  std::size_t key() const { return operands() + (masked ? 1 : 0); }
+  std::size_t inputs() const { return key() + (dropout > 0 ? 1 : 0); }
   std::string attributes() const {
-    return fmt::format("scale {:.6g}{}{}", scale, causal ? ", causal" : "",
-                       masked ? ", key mask" : "");
+    return fmt::format("scale {:.6g}{}{}{}", scale, causal ? ", causal" : "",
+                       masked ? ", key mask" : "",
+                       dropout > 0 ? fmt::format(", dropout {:.6g}", dropout) : "");
   }
 
   kernels::AttentionShape shape(std::span<const Type> in) const {
     const auto& q = in[0].shape;
     kernels::AttentionShape s{.causal = causal, .scale = scale, .in = in[0].dtype};
+    s.dropout = dropout;
     s.rows = q[0], s.heads = packed ? q[3] : q[1], s.dim = q[-1];
     s.queries = packed ? q[1] : q[2];
     s.keys = packed ? q[1] : in[1].shape[2];
@@ -68,6 +74,9 @@ struct Attention {
         op.fail(fmt::format("the key mask must be [{}, {}]", s.rows, s.keys), in);
       }
     }
+    if (dropout > 0 && (in[key()].dtype != DType::int64 || in[key()].shape.size() != 1)) {
+      op.fail("wants an int64 scalar as its key", in);
+    }
   }
 
   // Operand i of the three (for packed ones inside the one tensor) of types `in`; Data: read or
@@ -91,6 +100,12 @@ struct Attention {
     const auto width = s.heads * s.dim;
     if (packed) return {at, s.queries * width, s.dim, width};
     return {at, s.queries * width, s.queries * s.dim, s.dim};
+  }
+
+  kernels::AttentionNoise noise(const Binding& b) const {
+    if (dropout == 0) return {};
+    return {reinterpret_cast<const std::uint64_t*>(b.in[key()]), stream,
+            b.shard * b.in_types[0].shape[0]};
   }
 
   // ---- as [N, H, T, D], for the compositions ----
@@ -119,13 +134,25 @@ struct Attention {
     for (const auto& part : {o.q, o.k, o.v}) parts.push_back(part ? part : zeros_like(like));
     return {transpose(stack(parts), {1, 3, 0, 2, 4})};
   }
+  // Element for element what the kernels multiply the probabilities by.
+  Value noise(ValueSpan in) const {
+    if (dropout == 0) return {};
+    std::vector<Type> types;
+    for (const auto& v : in) types.push_back(v.type());
+    const auto s = shape(types);
+    const Type drawn{computed_in(s.in),
+                     {s.rows, s.heads, s.keys, kernels::noise_queries(s.queries)},
+                     any_per_shard(types)};
+    const Value u = slice(uniform_of_stream(in[key()], drawn, stream), 3, 0, s.queries);
+    return transpose(kept_or_dropped(u, dropout), {0, 1, 3, 2});
+  }
   AttentionReference reference(ValueSpan in) const {
-    return {split(in, computed_in(in[0].dtype())), causal, scale,
-            masked ? in[operands()] : Value()};
+    return {split(in, computed_in(in[0].dtype())), causal, scale, masked ? in[operands()] : Value(),
+            noise(in)};
   }
 };
 
-// operands, [mask] -> o, log-sum-exp [N, H, T] (which serves the gradient alone).
+// operands, [mask], [key] -> o, log-sum-exp [N, H, T] (which serves the gradient alone).
 struct AttentionOp final : OpBase<AttentionOp> {
   explicit AttentionOp(Attention a) : attention(a) {}
   Attention attention;
@@ -155,6 +182,7 @@ struct AttentionOp final : OpBase<AttentionOp> {
     }
     call.out = attention.output(b.out[0], b.in_types);
     call.lse = b.out[1];
+    call.noise = attention.noise(b);
     return whole([call, scratch = b.scratch] { kernels::attention(call, scratch); });
   }
   std::size_t scratch_bytes(std::span<const Type> in, std::span<const Type>) const override {
@@ -213,6 +241,7 @@ struct AttentionGradientOp final : OpBase<AttentionGradientOp> {
     call.out = attention.output(b.in[first], b.in_types);
     call.lse = b.in[first + 1];
     call.g = attention.output(b.in[first + 2], b.in_types);
+    call.noise = attention.noise(b);
     call.dq = attention.tensor(b.out.data(), 0, b.in_types);
     call.dk = attention.tensor(b.out.data(), 1, b.in_types);
     call.dv = attention.tensor(b.out.data(), 2, b.in_types);
@@ -243,11 +272,21 @@ Value attend(Values operands, bool packed, const AttentionOptions& options) {
   const Attention attention{.packed = packed,
                             .causal = options.causal,
                             .masked = static_cast<bool>(options.key_mask),
-                            .scale = options.scale.value_or(1 / std::sqrt(dim))};
+                            .scale = options.scale.value_or(1 / std::sqrt(dim)),
+                            .dropout = options.dropout,
+                            .stream = options.dropout > 0 ? dropout_stream(options.stream) : 0};
+  check_dropout(options.dropout);
   if (options.key_mask) {
     const auto& mask = options.key_mask;
     operands.push_back(mask.dtype() == DType::boolean ? mask
                                                       : not_equal(mask, scalar(0, mask.dtype())));
+  }
+  if (options.dropout > 0) {
+    if (!options.key) {
+      throw Error(ErrorKind::usage, "dropout of attention without a key", NameScope::current(),
+                  "give it the key of the step");
+    }
+    operands.push_back(options.key);
   }
   return apply_all(std::make_shared<const AttentionOp>(attention), std::move(operands))[0];
 }

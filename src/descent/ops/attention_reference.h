@@ -15,8 +15,10 @@ struct AttentionOperands {
 
 class AttentionReference {
  public:
-  // key_mask: bool [rows, keys] or null.
-  AttentionReference(AttentionOperands operands, bool causal, double scale, const Value& key_mask);
+  // key_mask: bool [rows, keys] or null. noise: what the probabilities are multiplied by, [rows,
+  // heads, queries, keys] or null.
+  AttentionReference(AttentionOperands operands, bool causal, double scale, const Value& key_mask,
+                     Value noise = {});
 
   Value output() const;
   // Along tangents of q, k, v.
@@ -32,10 +34,12 @@ class AttentionReference {
   Value masked(const Value& scores, double hidden) const;
   Value centred(const Value& x) const;  // p (x - rowsum(p x)): the derivative of softmax
   Value scores(const Value& q, const Value& k) const;
+  Value dropped(const Value& x) const;  // times the noise
   AttentionOperands o_;
   double scale_;
   Values masks_;  // broadcast to [rows, heads, queries, keys]
   Value p_;       // probabilities
+  Value noise_;
 };
 
 }  // namespace descent

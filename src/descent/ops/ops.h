@@ -121,6 +121,11 @@ struct AttentionOptions {
   bool causal = false;  // query i of Q sees keys up to i + K - Q of K: aligned at the end
   std::optional<double> scale = {};  // none: 1 / sqrt(D)
   Value key_mask = {};               // [N, K], not 0: the key is seen; null: all are
+  // Of the probabilities, each with this rate. The noise is no operand: a function of the key (as
+  // of dropout() below), row, head, query and key, which the gradient computes again.
+  double dropout = 0;
+  Value key = {};  // int64 scalar, wanted where dropout is not 0
+  std::uint64_t stream = 0;
 };
 // q [N, H, Q, D], k and v [N, H, K, D] to [N, H, Q, D]. bfloat16 operands give float32.
 Value attention(const Value& q, const Value& k, const Value& v,

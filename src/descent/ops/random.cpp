@@ -9,6 +9,7 @@
 #include "descent/ir/op.h"
 #include "descent/kernels/reduce.h"
 #include "descent/ops/ops.h"
+#include "descent/ops/random.h"
 
 namespace descent {
 namespace {
@@ -55,13 +56,25 @@ Value random_normal(const Value& key, const Type& type, std::uint64_t stream) {
 }
 
 Value dropout(const Value& x, const Value& key, double rate, std::uint64_t stream) {
-  if (!(rate >= 0 && rate < 1)) {
-    throw Error(ErrorKind::usage, fmt::format("dropout rate {} is not in [0, 1)", rate),
-                NameScope::current());
-  }
+  check_dropout(rate);
   if (rate == 0) return x;
-  const Value u = apply(RandomUniformOp(x.type(), stream_of(stream, 3)), {key});
-  return x * (greater_equal_mask(u, scalar(rate, x.dtype())) * (1.0 / (1.0 - rate)));
+  return x * kept_or_dropped(uniform_of_stream(key, x.type(), dropout_stream(stream)), rate);
+}
+
+void check_dropout(double rate) {
+  if (rate >= 0 && rate < 1) return;
+  throw Error(ErrorKind::usage, fmt::format("dropout rate {} is not in [0, 1)", rate),
+              NameScope::current());
+}
+
+std::uint64_t dropout_stream(std::uint64_t stream) { return stream_of(stream, 3); }
+
+Value uniform_of_stream(const Value& key, const Type& type, std::uint64_t stream) {
+  return apply(RandomUniformOp(type, stream), {key});
+}
+
+Value kept_or_dropped(const Value& u, double rate) {
+  return greater_equal_mask(u, scalar(rate, u.dtype())) * (1.0 / (1.0 - rate));
 }
 
 }  // namespace descent

@@ -14,9 +14,14 @@ namespace {
 class MultiHeadAttention final : public Module {
  public:
   explicit MultiHeadAttention(MultiHeadAttentionOptions options) : o_(std::move(options)) {
-    if (o_.heads >= 1) return;
-    throw Error(ErrorKind::usage, fmt::format("heads must be at least 1, not {}", o_.heads),
-                "multi_head_attention");
+    const auto refuse = [](const std::string& why) {
+      throw Error(ErrorKind::usage, why, "multi_head_attention");
+    };
+    if (o_.heads < 1) refuse(fmt::format("heads must be at least 1, not {}", o_.heads));
+    if (!(o_.attention_dropout >= 0 && o_.attention_dropout < 1)) {
+      refuse(
+          fmt::format("attention_dropout {} must be at least 0 and below 1", o_.attention_dropout));
+    }
   }
 
   Value operator()(Scope& scope, const Value& x) const override {
@@ -28,17 +33,18 @@ class MultiHeadAttention final : public Module {
     if (o_.rotary) {
       qkv = concat({rotary(scope, slice(qkv, 2, 0, 2)), slice(qkv, 2, 2, 3)}, 2);
     }
-    const Value y = scope.decoding()
-                        ? decoded(scope, qkv)
-                        : packed_attention(qkv, {.causal = o_.causal, .key_mask = scope.mask});
+    const Value y = scope.decoding() ? decoded(scope, qkv) : attended(scope, qkv);
     const auto& init = o_.projection_init ? o_.projection_init : o_.init;
     const Value out = call(projection(width, init), scope, "c_proj", y);
     return o_.dropout > 0 ? call(dropout(o_.dropout), scope, "dropout", out) : out;
   }
 
   std::string describe() const override {
-    return fmt::format("multi_head_attention({} heads{}{})", o_.heads, o_.causal ? ", causal" : "",
-                       o_.rotary ? ", rotary" : "");
+    return fmt::format("multi_head_attention({} heads{}{}{})", o_.heads,
+                       o_.causal ? ", causal" : "", o_.rotary ? ", rotary" : "",
+                       o_.attention_dropout > 0
+                           ? fmt::format(", attention dropout {}", o_.attention_dropout)
+                           : "");
   }
 
  private:
@@ -65,6 +71,15 @@ class MultiHeadAttention final : public Module {
   Layer projection(std::int64_t units, const Initializer& init) const {
     if (!init) return linear(units, {.bias = o_.bias});
     return linear(units, {.bias = o_.bias, .init = init, .bias_init = zeros()});
+  }
+
+  Value attended(const Scope& scope, const Value& qkv) const {
+    AttentionOptions options{.causal = o_.causal, .key_mask = scope.mask};
+    if (scope.training() && o_.attention_dropout > 0) {
+      options.dropout = o_.attention_dropout;
+      options.key = scope.key();
+    }
+    return packed_attention(qkv, options);
   }
 
   // One new token against the keys and values of all before and its own.
@@ -122,6 +137,12 @@ void register_multi_head_attention(LayerRegistry& registry) {
              .help = "rate on the output, below 1",
              .min = 0,
              .max = 1},
+            {.key = "attention_dropout",
+             .type = OptionType::number,
+             .fallback = 0.0,
+             .help = "rate on the probabilities of attention, below 1",
+             .min = 0,
+             .max = 1},
             {.key = "rotary",
              .type = OptionType::boolean,
              .fallback = false,
@@ -134,6 +155,7 @@ void register_multi_head_attention(LayerRegistry& registry) {
                                           .causal = options.boolean("causal"),
                                           .bias = options.boolean("bias"),
                                           .dropout = options.number("dropout"),
+                                          .attention_dropout = options.number("attention_dropout"),
                                           .rotary = options.boolean("rotary")};
          if (const auto& text = options.text("init"); text != "default") {
            wanted.init = initializer(text, "multi_head_attention: init");
