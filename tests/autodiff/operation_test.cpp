@@ -42,6 +42,8 @@ const std::map<std::string, Domain>& domains() {
       {"sigmoid", {-3, 3}},
       {"softplus", {-3, 3}},
       {"erf", {-2, 2}},
+      {"gelu_exact", {-3, 3}},
+      {"gelu_slope", {-3, 3}},
       {"floor", {0.1, 0.9}},
       {"ceil", {0.1, 0.9}},
       {"round", {0.1, 0.4}},

@@ -52,6 +52,26 @@ struct Coefficients<float> {
                                        0.105684856825165348,      -0.0231080249358902172,
                                        0.00319198271840993798,    -0.000142304001574844027,
                                        -0.0000277478540243767476, 3.50137976703603571e-6};
+  static constexpr double tail_above[] = {0.500000003016748996, 0.438189933486807912,
+                                          0.18315857840525043, 0.0406077850356320195,
+                                          0.00411263761476523387};
+  static constexpr double tail_below[] = {1.0,
+                                          1.67426484845667558,
+                                          1.20218244644281695,
+                                          0.469268840955309728,
+                                          0.101795109778092698,
+                                          0.0103087329865099527};
+  static constexpr double slope_above[] = {0.665077989923662006, 0.752744619030512381,
+                                           0.377097115019714351, 0.0953175348084722161,
+                                           0.0103799075729145092};
+  static constexpr double slope_below[] = {1.0, 1.39742669998170273, 0.791483276044888593,
+                                           0.219372640814918138, 0.0260184131118653368};
+  // root = slope_root + slope_root_low. gauss_end: where 2^gauss_scale e^(-a^2 / 2) is 0.
+  static constexpr double slope_root = 0.7517915368080139,
+                          slope_root_low = -1.2114449458557720053e-8;
+  static constexpr int gauss_scale = 24;
+  static constexpr double gauss_end = 14.44;
+  static constexpr std::uint32_t half_of_digits = 0xfffff000u;
   static constexpr double ln2_hi = 0.693145751953125, ln2_lo = 1.42860682030941723212e-6;
   static constexpr double magic = 0x1.8p23;  // adding it rounds to an integer, in the low bits
   // exp_low rounds to n = 1 - bias, exp_high to n = bias + 1 where 2^n (1 + p) is infinite.
@@ -87,6 +107,41 @@ struct Coefficients<double> {
       1.75534576162927056e-6,    -3.13521747416377444e-7,   4.40034889184065769e-8,
       -4.75160440900609517e-9,   3.80381635191198113e-10,   -2.1194336389106512e-11,
       7.30187385992227924e-13,   -1.1632102897926472e-14};
+  static constexpr double tail_above[] = {0.499999999999999975,     0.774705945397534002,
+                                          0.593803490710692531,     0.289159622339205024,
+                                          0.0976218766186668752,    0.0235988138181914222,
+                                          0.00408431170110667817,   0.000489696147783455522,
+                                          0.0000371888791477585131, 1.3828071122475578e-6};
+  static constexpr double tail_below[] = {1.0,
+                                          2.34729645159792334,
+                                          2.5604785797790388,
+                                          1.71359886621521869,
+                                          0.781549074922192856,
+                                          0.254753158107909793,
+                                          0.0603740082388107467,
+                                          0.0103310698770044688,
+                                          0.00123095239362098471,
+                                          0.0000932186959714224691,
+                                          3.46618340593116455e-6};
+  static constexpr double slope_above[] = {
+      0.665077995131434281,    1.25310491436166371,   1.1303865784124282,    0.631613192784525271,
+      0.239610820295128403,    0.0639332094791124141, 0.0120200686679790871, 0.00154220931285014096,
+      0.000123422774580359503, 4.74959014916320464e-6};
+  static constexpr double slope_below[] = {1.0,
+                                           2.14976043968077616,
+                                           2.12394159832424702,
+                                           1.26931145274484859,
+                                           0.507359159836174044,
+                                           0.141238589550306015,
+                                           0.027524033890081206,
+                                           0.00364506541080201236,
+                                           0.00030042459485343897,
+                                           0.0000119054569608135387};
+  static constexpr double slope_root = 0.7517915246935645,
+                          slope_root_low = -1.4956759177009883273e-17;
+  static constexpr int gauss_scale = 53;
+  static constexpr double gauss_end = 38.61;
+  static constexpr std::uint64_t half_of_digits = 0xfffffffff8000000u;
   static constexpr double ln2_hi = 6.93147180369123816490e-01, ln2_lo = 1.90821492927058770002e-10;
   static constexpr double magic = 0x1.8p52;
   static constexpr double exp_low = -708.5, exp_high = 710, half_exp_high = 711, expm1_low = -38,
@@ -365,6 +420,55 @@ template <class D, class V>
 HWY_INLINE V Atan2Of(D d, V a, V b) {
   using T = hn::TFromD<D>;
   return EachLane(d, a, b, [](T x, T y) { return std::atan2(x, y); });
+}
+
+// 2^gauss_scale e^(-a^2 / 2) for a in [0, gauss_end]: scaled, so that products with it come down to
+// the smallest numbers. a^2 = high^2 + low without rounding of high^2, since an error of the
+// exponent by a unit in its last place would be one of 2^n units here.
+template <class D, class V>
+HWY_INLINE V ScaledGauss(D d, V a) {
+  using C = Coefficients<hn::TFromD<D>>;
+  const hn::RebindToUnsigned<D> du;
+  const V high = hn::BitCast(d, hn::And(hn::BitCast(du, a), hn::Set(du, C::half_of_digits)));
+  const V low = hn::Mul(hn::Sub(a, high), hn::Add(a, high));
+  const V minus_half = Const(d, -0.5), magic = Const(d, C::magic), two = Const(d, 2);
+  const V x = hn::Mul(minus_half, hn::Mul(high, high));
+  const V shifted =
+      hn::MulAdd(hn::MulAdd(minus_half, low, x), Const(d, 1.4426950408889634074), magic);
+  const V n = hn::Sub(shifted, magic);
+  const V rest = hn::NegMulAdd(n, Const(d, C::ln2_lo), hn::NegMulAdd(n, Const(d, C::ln2_hi), x));
+  const V r = hn::MulAdd(minus_half, low, rest);
+  const V p = hn::MulAdd(hn::Mul(r, r), Polynomial(d, r, C::exp), r);
+  return hn::Mul(hn::MulAdd(p, two, two), PowerOfTwo<1 - C::gauss_scale>(d, shifted));
+}
+// |x|, at most where everything below is 0.
+template <class D, class V>
+HWY_INLINE V GaussArgument(D d, V x) {
+  return AtMost(d, hn::Abs(x), Coefficients<hn::TFromD<D>>::gauss_end);
+}
+// x Phi(x) = max(x, 0) - a (1 - Phi(a)) with a = |x|: no digits are lost on either side.
+template <class D, class V>
+HWY_INLINE V GeluOf(D d, V x) {
+  using C = Coefficients<hn::TFromD<D>>;
+  const V a = GaussArgument(d, x);
+  const V tail =
+      hn::Div(hn::Mul(a, Polynomial(d, a, C::tail_above)), Polynomial(d, a, C::tail_below));
+  const V scaled = hn::Mul(tail, ScaledGauss(d, a));
+  return hn::NegMulAdd(scaled,
+                       Const(d, 1 / static_cast<double>(std::uint64_t{1} << C::gauss_scale)),
+                       hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), x));
+}
+// Phi(x) + x Phi'(x): t = Phi(-a) - a Phi'(a) below 0, and 1 - t above.
+template <class D, class V>
+HWY_INLINE V GeluSlopeOf(D d, V x) {
+  using C = Coefficients<hn::TFromD<D>>;
+  const V a = GaussArgument(d, x);
+  const V distance = hn::Add(hn::Sub(Const(d, C::slope_root), a), Const(d, C::slope_root_low));
+  const V factor = hn::Div(hn::Mul(distance, Polynomial(d, a, C::slope_above)),
+                           Polynomial(d, a, C::slope_below));
+  const V t = hn::Mul(hn::Mul(factor, ScaledGauss(d, a)),
+                      Const(d, 1 / static_cast<double>(std::uint64_t{1} << C::gauss_scale)));
+  return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), t, hn::Sub(Const(d, 1), t));
 }
 
 template <class D, class V>

@@ -184,9 +184,9 @@ Value log_or_zero(const Value& x) {
 }
 Value silu(const Value& x) { return x * sigmoid(x); }
 
-// Hendrycks & Gimpel 2016. The exact form multiplies by the normal distribution function.
+// Hendrycks & Gimpel 2016.
 Value gelu(const Value& x, Gelu kind) {
-  if (kind == Gelu::erf) return x * (0.5 * (1.0 + erf(x * 0.70710678118654752440)));
+  if (kind == Gelu::erf) return gelu_exact(x);
   return x * (0.5 * (1.0 + tanh(0.79788456080286535588 * (x + 0.044715 * (x * square(x))))));
 }
 
