@@ -21,7 +21,7 @@ struct Case {
 };
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
-std::int64_t gates(Cell cell) { return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1; }
+std::int64_t gates(Cell cell) { return cell == Cell::lstm ? 4 : kernels::is_gru(cell) ? 3 : 1; }
 
 // Row n counts steps - n steps, but at least one.
 Array mask_of(const Case& c) {
@@ -64,6 +64,7 @@ std::vector<Case> cases() {
   std::vector<Case> all;
   for (const auto& [name, cell] : {std::pair{"lstm", Cell::lstm},
                                    {"gru", Cell::gru},
+                                   {"gru_reset_before", Cell::gru_reset_before},
                                    {"tanh", Cell::rnn_tanh},
                                    {"relu", Cell::rnn_relu}}) {
     const std::string n = name;

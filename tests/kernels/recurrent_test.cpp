@@ -67,6 +67,13 @@ Numbers by_hand(const Problem& p) {
           return sum;
         };
         const std::size_t at = n * H + u;
+        // The reset gate of row n and unit l.
+        const auto reset_gate = [&](std::size_t row, std::size_t l) {
+          double sum = p.bias_ih[l] + p.bias_hh[l] +
+                       p.inputs[(t * static_cast<std::size_t>(p.s.rows) + row) * G + l];
+          for (std::size_t m = 0; m < H; ++m) sum += h[row * H + m] * p.weight[l * H + m];
+          return sigmoid(sum);
+        };
         if (p.s.cell == Cell::lstm) {
           const double i = sigmoid(a(0) + r(0)), f = sigmoid(a(1) + r(1)),
                        g = std::tanh(a(2) + r(2)), o = sigmoid(a(3) + r(3));
@@ -76,6 +83,12 @@ Numbers by_hand(const Problem& p) {
           const double reset = sigmoid(a(0) + r(0)), z = sigmoid(a(1) + r(1)),
                        n_gate = std::tanh(a(2) + reset * r(2));
           next[at] = (1 - z) * n_gate + z * h[at];
+        } else if (p.s.cell == Cell::gru_reset_before) {
+          const double z = sigmoid(a(1) + r(1));
+          double sum = p.bias_hh[2 * H + u];
+          for (std::size_t l = 0; l < H; ++l)
+            sum += reset_gate(n, l) * h[n * H + l] * p.weight[(2 * H + u) * H + l];
+          next[at] = (1 - z) * std::tanh(a(2) + sum) + z * h[at];
         } else {
           const double x = a(0) + r(0);
           next[at] = p.s.cell == Cell::rnn_relu ? std::max(x, 0.0) : std::tanh(x);
@@ -143,7 +156,8 @@ TEST_P(RecurrentKernel, BackwardIsTheSlopeOfForward) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cells, RecurrentKernel,
-                         ::testing::Values(Cell::rnn_tanh, Cell::rnn_relu, Cell::lstm, Cell::gru));
+                         ::testing::Values(Cell::rnn_tanh, Cell::rnn_relu, Cell::lstm, Cell::gru,
+                                           Cell::gru_reset_before));
 
 }  // namespace
 }  // namespace descent::kernels::testing

@@ -254,6 +254,11 @@ inline std::vector<LayerCase> layer_cases() {
       {"gru", "gru", recurrent({}), sequence},
       {"gru_stacked_last", "gru",
        recurrent({{"layers", 2}, {"bidirectional", true}, {"return", "last"}}), sequence},
+      {.name = "gru_reset_before",
+       .layer = "gru",
+       .options = recurrent({{"reset", "before"}, {"bidirectional", true}}),
+       .input = sequence,
+       .golden = false},
   };
 }
 

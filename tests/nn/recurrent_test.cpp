@@ -194,6 +194,7 @@ TEST(RecurrentLayer, RefusesWhatDoesNotFit) {
   EXPECT_THROW(lstm({.units = 2, .layers = 0}), Error);
   EXPECT_THROW(lstm({.units = 2, .dropout = 1}), Error);
   EXPECT_THROW(rnn({.units = 2}, "sine"), Error);
+  EXPECT_THROW(gru({.units = 2}, "between"), Error);
   EXPECT_THROW(descent::nn::describe(lstm({.units = 2}), {DType::float32, {4, 3}, true}), Error);
   const Layer both = sequential({embedding({.vocabulary = 3, .dim = 2}),
                                  gru({.units = 2, .bidirectional = true}), linear(3)});

@@ -81,13 +81,15 @@ Value reordered(const Value& w, const std::vector<int>& order) {
 
 // X [T, N, F] (layout 1: [N, T, F]), W [1, gates H, F], R [1, gates H, H], B [1, 2 gates H].
 // Outputs Y [T, 1, N, H] and Y_h [1, N, H] ([N, T, 1, H] and [N, 1, H]).
-Values recurrent(const Node& n, const std::string& name, const std::vector<int>& order) {
+Values recurrent(const Node& n, const std::string& name, const std::vector<int>& order,
+                 std::vector<std::pair<std::string, OptionValue>> options = {}) {
   for (int i = 4; i < n.inputs(); ++i) {
     if (n.has(i)) throw Uncovered{"lengths, initial states or peepholes"};
   }
   if (n.text("direction", "forward") != "forward") throw Uncovered{"direction"};
   const auto hidden = n.integer("hidden_size", 0);
-  const auto layer = registered(name, {{"units", hidden}});
+  options.emplace_back("units", hidden);
+  const auto layer = registered(name, options);
   const Value w = squeeze(n[1], 0), r = squeeze(n[2], 0);
   const auto rows = w.shape()[0];
   const Value b = n.has(3) ? squeeze(n[3], 0) : zeros({w.dtype(), {2 * rows}, false});
@@ -124,11 +126,9 @@ void add_layers(Table& table) {
   };
   table["LSTM"] = [](const Node& n) { return recurrent(n, "lstm", {0, 2, 3, 1}); };
   table["RNN"] = [](const Node& n) { return recurrent(n, "rnn", {0}); };
-  // ONNX's default resets the state before the product, PyTorch's GRU and ours after it.
   table["GRU"] = [](const Node& n) {
-    n.require("linear_before_reset", 1);
-    if (n.attribute("linear_before_reset") == nullptr) throw Uncovered{"reset before the product"};
-    return recurrent(n, "gru", {1, 0, 2});
+    const char* reset = n.integer("linear_before_reset", 0) == 0 ? "before" : "after";
+    return recurrent(n, "gru", {1, 0, 2}, {{"reset", reset}});
   };
 }
 

@@ -274,7 +274,10 @@ const std::map<std::string, int>& at_least() {
 // Layers that other builds may lack: these must be compared where they are registered.
 const std::map<std::string, std::pair<std::string, int>>& at_least_with_layer() {
   static const std::map<std::string, std::pair<std::string, int>> all = {
-      {"InstanceNormalization", {"instance_norm", 2}}, {"LSTM", {"lstm", 3}}, {"RNN", {"rnn", 3}}};
+      {"InstanceNormalization", {"instance_norm", 2}},
+      {"LSTM", {"lstm", 3}},
+      {"RNN", {"rnn", 3}},
+      {"GRU", {"gru", 4}}};
   return all;
 }
 

@@ -11,6 +11,7 @@ namespace descent {
 std::string RecurrentParameters::attributes() const {
   std::string text = cell == Cell::lstm       ? "lstm"
                      : cell == Cell::gru      ? "gru"
+                     : reset_before()         ? "gru, reset before"
                      : cell == Cell::rnn_relu ? "relu"
                                               : "tanh";
   if (reverse) text += ", reverse";
@@ -196,8 +197,18 @@ Value weight_gradient(const RecurrentParameters& p, const Value& dp, const Value
   return total ? total : zeros({h.dtype(), weight, false});
 }
 
+// The rows of n had r h' as their operand, of which there is one for every step.
+Value reset_before_weight_gradient(const RecurrentParameters& p, const Value& dp, const Value& h,
+                                   const Value& reset, const Value& h0) {
+  const std::int64_t units = h.shape()[2];
+  const Value rz = weight_gradient(p, slice(dp, 2, 0, 2 * units), h, h0, {2 * units, units});
+  const Value n = product(p.operands, reshape(slice(dp, 2, 2 * units, 3 * units), {-1, units}),
+                          reshape(reset, {-1, units}), true, false);
+  return concat({rz, n}, 0);
+}
+
 Values RecurrentOp::vjp(ValueSpan in, ValueSpan out, ValueSpan g) const {
-  if (p.gated() && (g[1] || (p.gru() && g[2])))
+  if (p.gated() && (g[1] || (!p.lstm() && g[2])))
     return reference_vjp(&recurrent_reference, p, in, g);  // of a derivative
   const auto s = forward_slots(p, in);
   RecurrentParameters q = p;
@@ -212,8 +223,10 @@ Values RecurrentOp::vjp(ValueSpan in, ValueSpan out, ValueSpan g) const {
   const Values d = apply_all(std::make_shared<const RecurrentGradientOp>(q), std::move(given));
   const Value& dp = d[p.gru() ? 1 : 0];
   const Value bias = sum(d[0], {0, 1});
-  Values result{d[0], weight_gradient(p, dp, out[0], s.h0, s.weight.shape()), bias,
-                p.gru() ? sum(dp, {0, 1}) : bias};
+  Values result{d[0],
+                p.reset_before() ? reset_before_weight_gradient(p, dp, out[0], out[2], s.h0)
+                                 : weight_gradient(p, dp, out[0], s.h0, s.weight.shape()),
+                bias, p.gru() ? sum(dp, {0, 1}) : bias};
   for (std::size_t i = p.gru() ? 2 : 1; i < d.size(); ++i) result.push_back(d[i]);
   if (p.masked) result.emplace_back();
   return result;

@@ -20,7 +20,8 @@ struct RecurrentParameters {
 
   bool lstm() const { return cell == Cell::lstm; }
   bool gru() const { return cell == Cell::gru; }
-  bool gated() const { return lstm() || gru(); }
+  bool reset_before() const { return cell == Cell::gru_reset_before; }
+  bool gated() const { return lstm() || gru() || reset_before(); }
   std::string attributes() const;
   kernels::RecurrentShape shape(const Type& inputs, const Type& weight) const;
 };

@@ -30,8 +30,26 @@ struct Step {
   Value h, c, gates, extra;
 };
 
+// Rows of r and z, and of n, of a GRU's weight [3 H, H].
+Value rows_of_rz(const Value& weight) { return slice(weight, 0, 0, 2 * weight.shape()[1]); }
+Value rows_of_n(const Value& weight) {
+  return slice(weight, 0, 2 * weight.shape()[1], 3 * weight.shape()[1]);
+}
+
+Step reset_before_step(const RecurrentParameters& p, const ForwardSlots<Value>& s, const Value& a,
+                       const Value& before) {
+  const std::int64_t units = s.weight.shape()[1];
+  const Value input = a + (s.bias_ih + s.bias_hh);
+  const Value rz =
+      sigmoid(slice(input, 1, 0, 2 * units) + product(p, before, rows_of_rz(s.weight), true));
+  const Value z = gate(rz, 1, units), reset = gate(rz, 0, units) * before;
+  const Value n = tanh(gate(input, 2, units) + product(p, reset, rows_of_n(s.weight), true));
+  return {n + z * (before - n), {}, concat({rz, n}, 1), reset};
+}
+
 Step step(const RecurrentParameters& p, const ForwardSlots<Value>& s, const Value& a,
           const Step& before) {
+  if (p.reset_before()) return reset_before_step(p, s, a, before.h);
   const std::int64_t units = s.weight.shape()[1];
   const Value recurrent = product(p, before.h, s.weight, true);
   if (p.gru()) {
@@ -81,6 +99,17 @@ StepGradient gru_gradient(const Value& gates, const Value& inner, const Value& h
   return {concat({dr, dz, dn}, 1), concat({dr, dz, dn * r}, 1), dh * z, {}};
 }
 
+// `products` are those of r and z; that of n is inside the step.
+StepGradient reset_before_gradient(const RecurrentParameters& p, const Value& weight,
+                                   const Value& gates, const Value& h_before, const Value& dh) {
+  const std::int64_t units = h_before.shape()[1];
+  const Value r = gate(gates, 0, units), z = gate(gates, 1, units), n = gate(gates, 2, units);
+  const Value dn = dh * (1.0 - z) * tanh_slope(n), dz = dh * (h_before - n) * sigmoid_slope(z),
+              d_reset = product(p, dn, rows_of_n(weight), false),
+              dr = d_reset * h_before * sigmoid_slope(r);
+  return {concat({dr, dz, dn}, 1), concat({dr, dz}, 1), dh * z + d_reset * r, {}};
+}
+
 StepGradient rnn_gradient(bool relu, const Value& h, const Value& dh) {
   const Value d = dh * (relu ? descent::step(h) : tanh_slope(h));
   return {d, d, zeros_like(dh), {}};
@@ -126,6 +155,7 @@ Values recurrent_gradient_reference(const RecurrentParameters& p, ValueSpan in) 
   const auto s = backward_slots(p, in);
   const std::int64_t steps = s.h.shape()[0], units = s.weight.shape()[1];
   const Value zero = zero_state(s.dh, units);
+  const Value weight = p.reset_before() ? rows_of_rz(s.weight) : s.weight;
   Value dh_before = zero, dc_before = zero;
   Values inputs(static_cast<std::size_t>(steps)), products = inputs;
   for (std::int64_t k = steps - 1; k >= 0; --k) {
@@ -138,13 +168,15 @@ Values recurrent_gradient_reference(const RecurrentParameters& p, ValueSpan in) 
     const Value dc = p.cell_gradient ? s.dc[t] + dc_before : dc_before;
     StepGradient g = p.lstm() ? lstm_gradient(s.gates[t], s.extra[t], before(s.extra, s.c0), dh, dc)
                      : p.gru() ? gru_gradient(s.gates[t], s.extra[t], before(s.h, s.h0), dh)
-                               : rnn_gradient(p.cell == Cell::rnn_relu, s.h[t], dh);
+                     : p.reset_before()
+                         ? reset_before_gradient(p, s.weight, s.gates[t], before(s.h, s.h0), dh)
+                         : rnn_gradient(p.cell == Cell::rnn_relu, s.h[t], dh);
     g.inputs = chosen(s.mask, t, g.inputs, zeros_like(g.inputs));
     g.products = chosen(s.mask, t, g.products, zeros_like(g.products));
     const auto at = static_cast<std::size_t>(t);
     inputs[at] = g.inputs, products[at] = g.products;
     const bool cut = p.truncate > 0 && k > 0 && k % p.truncate == 0;
-    dh_before = cut ? zero : product(p, g.products, s.weight, false) + chosen(s.mask, t, g.h, dh);
+    dh_before = cut ? zero : product(p, g.products, weight, false) + chosen(s.mask, t, g.h, dh);
     if (p.lstm()) dc_before = cut ? zero : chosen(s.mask, t, g.c, dc);
   }
   Values result{stack(inputs)};

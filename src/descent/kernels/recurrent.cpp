@@ -26,13 +26,26 @@ class Parts {
   std::size_t size_ = 0;
 };
 
+bool two_products(const RecurrentShape& s) { return s.cell == Cell::gru_reset_before; }
+// Gates whose product takes the state as it is: the first ones.
+std::int64_t gates_of_state(const RecurrentShape& s) { return two_products(s) ? 2 : s.gates(); }
+
 // p_t = h_(t-1) W_hh^T: one weight for all steps.
 PackedProduct forward_product(const RecurrentShape& s) {
-  return PackedProduct({s.rows, s.units, s.gates() * s.units, true, s.dtype, s.operands});
+  return PackedProduct({s.rows, s.units, gates_of_state(s) * s.units, true, s.dtype, s.operands});
 }
 // dh_(t-1) = dp_t W_hh.
 PackedProduct backward_product(const RecurrentShape& s) {
-  return PackedProduct({s.rows, s.gates() * s.units, s.units, false, s.dtype, s.operands});
+  return PackedProduct({s.rows, gates_of_state(s) * s.units, s.units, false, s.dtype, s.operands});
+}
+// (r h') W_hn^T, and back: the second product of gru_reset_before.
+PackedProduct candidate_product(const RecurrentShape& s, bool forward) {
+  return PackedProduct({s.rows, s.units, s.units, forward, s.dtype, s.operands});
+}
+// W_hn in W_hh.
+template <class T>
+const T* candidate_weight(const RecurrentShape& s, const void* weight) {
+  return static_cast<const T*>(weight) + gates_of_state(s) * s.units * s.units;
 }
 
 // Step number k of the walk, and where the state before it lies.
@@ -56,13 +69,17 @@ struct ForwardScratch {
   ForwardScratch(const RecurrentShape& s, void* base) {
     Parts parts(base);
     const auto state = static_cast<std::size_t>(s.rows * s.units) * size_of(s.dtype);
-    product = parts.take(static_cast<std::size_t>(s.gates()) * state);
+    product = parts.take(static_cast<std::size_t>(gates_of_state(s)) * state);
     zeros = parts.take(state);
     bias = parts.take(static_cast<std::size_t>(4 * s.units) * size_of(s.dtype));
     packed = parts.take(forward_product(s).scratch_bytes());
+    if (two_products(s)) {
+      candidate = parts.take(state);
+      packed_candidate = parts.take(candidate_product(s, true).scratch_bytes());
+    }
     bytes = parts.size();
   }
-  std::byte *product, *zeros, *bias, *packed;
+  std::byte *product, *zeros, *bias, *packed, *candidate = nullptr, *packed_candidate = nullptr;
   std::size_t bytes;
 };
 
@@ -72,9 +89,15 @@ struct BackwardScratch {
     const auto state = static_cast<std::size_t>(s.rows * s.units) * size_of(s.dtype);
     for (std::byte** part : {&product, &direct, &dc, &zeros}) *part = parts.take(state);
     packed = parts.take(backward_product(s).scratch_bytes());
+    if (two_products(s)) {
+      for (std::byte** part : {&candidate, &reset}) *part = parts.take(state);
+      rz = parts.take(2 * state);
+      packed_candidate = parts.take(candidate_product(s, false).scratch_bytes());
+    }
     bytes = parts.size();
   }
   std::byte *product, *direct, *dc, *zeros, *packed;
+  std::byte *candidate = nullptr, *reset = nullptr, *rz = nullptr, *packed_candidate = nullptr;
   std::size_t bytes;
 };
 
@@ -83,7 +106,7 @@ struct Forward {
   RecurrentShape shape;
   RecurrentForward m;
   ForwardScratch scratch;
-  PackedProduct::Bound product;
+  PackedProduct::Bound product, candidate;
   CellFunctions<T> cell;
 
   // b_ih + b_hh; the two of a GRU's n stay apart.
@@ -101,9 +124,12 @@ struct Forward {
   void operator()() const {
     const std::int64_t state = shape.rows * shape.units, gates = shape.gates() * state;
     std::memset(scratch.zeros, 0, static_cast<std::size_t>(state) * sizeof(T));
-    std::memset(scratch.product, 0, static_cast<std::size_t>(gates) * sizeof(T));
+    const auto state_bytes = static_cast<std::size_t>(state) * sizeof(T);
+    std::memset(scratch.product, 0, static_cast<std::size_t>(gates_of_state(shape)) * state_bytes);
+    if (scratch.candidate != nullptr) std::memset(scratch.candidate, 0, state_bytes);
     add_biases();
     product.pack(m.weight);
+    if (candidate.pack) candidate.pack(candidate_weight<T>(shape, m.weight));
     const auto* zeros = reinterpret_cast<const T*>(scratch.zeros);
     const T* h = m.h0 != nullptr ? static_cast<const T*>(m.h0) : zeros;
     const T* c = m.c0 != nullptr ? static_cast<const T*>(m.c0) : zeros;
@@ -119,7 +145,12 @@ struct Forward {
                                 .c_before = c,
                                 .gates = at<T>(m.gates, t, gates),
                                 .h = at<T>(m.h, t, state),
-                                .extra = at<T>(m.extra, t, state)};
+                                .extra = at<T>(m.extra, t, state),
+                                .candidate = reinterpret_cast<const T*>(scratch.candidate)};
+      if (cell.forward_first != nullptr) {
+        cell.forward_first(step);
+        if (h != zeros) candidate.run(step.extra);
+      }
       cell.forward(step);
       if (m.mask != nullptr) keep_state(step, m.mask + t * shape.rows);
       h = step.h;
@@ -143,7 +174,7 @@ struct Backward {
   RecurrentShape shape;
   RecurrentBackward m;
   BackwardScratch scratch;
-  PackedProduct::Bound product;
+  PackedProduct::Bound product, candidate;
   CellFunctions<T> cell;
 
   T* part(std::byte* p) const { return reinterpret_cast<T*>(p); }
@@ -157,16 +188,23 @@ struct Backward {
     std::memset(scratch.zeros, 0, static_cast<std::size_t>(state) * sizeof(T));
     forget_the_future();
     product.pack(m.weight);
+    if (candidate.pack) candidate.pack(candidate_weight<T>(shape, m.weight));
     for (std::int64_t k = shape.steps - 1; k >= 0; --k) {
       const CellBackward<T> step = step_at(k);
-      if (m.mask != nullptr)
-        masked(step, m.mask + walk_of(shape).step(k) * shape.rows);
-      else
-        cell.backward(step);
+      const bool* mask = m.mask == nullptr ? nullptr : m.mask + walk_of(shape).step(k) * shape.rows;
+      if (cell.backward_first != nullptr) {
+        std::fill_n(step.d_candidate, state, T{});
+        std::fill_n(step.d_rz, 2 * state, T{});
+        for_rows(step, mask, cell.backward_first, [](const CellBackward<T>&) {});
+        candidate.run(step.d_candidate);
+      }
+      for_rows(step, mask, cell.backward, [this](const CellBackward<T>& row) { passed_by(row); });
       if (k > 0 && shape.truncate > 0 && k % shape.truncate == 0) {
         forget_the_future();
       } else if (k > 0 || m.dh0 != nullptr) {
-        product.run(shape.cell == Cell::gru ? step.d_products : step.d_inputs);
+        product.run(two_products(shape)       ? step.d_rz
+                    : shape.cell == Cell::gru ? step.d_products
+                                              : step.d_inputs);
       }
     }
     give_initial();
@@ -194,11 +232,17 @@ struct Backward {
             .c_before = shape.cell == Cell::lstm ? before(m.c0, m.extra) : nullptr,
             .d_inputs = at<T>(m.d_inputs, t, gates),
             .d_products = at<T>(m.d_products, t, gates),
-            .dh_before = part(scratch.direct)};
+            .dh_before = part(scratch.direct),
+            .d_candidate = part(scratch.candidate),
+            .d_reset = part(scratch.reset),
+            .d_rz = part(scratch.rz)};
   }
 
-  // Rows that took the step go through the cell; for the others the state's gradient passes by.
-  void masked(const CellBackward<T>& all, const bool* mask) const {
+  // taken(rows) for the rows that took the step, left_out(row) for each of the others.
+  template <class Taken, class LeftOut>
+  void for_rows(const CellBackward<T>& all, const bool* mask, const Taken& taken,
+                const LeftOut& left_out) const {
+    if (mask == nullptr) return taken(all);
     const std::int64_t units = shape.units, gates = shape.gates() * units;
     const auto row_of = [](auto* p, std::int64_t offset) { return p == nullptr ? p : p + offset; };
     for (std::int64_t row = 0; row < shape.rows; ++row) {
@@ -209,19 +253,27 @@ struct Backward {
         *p = row_of(*p, row * units);
       }
       for (auto* p : {&one.dc, &one.dh_before}) *p += row * units;
+      one.d_candidate = row_of(one.d_candidate, row * units);
+      one.d_reset = row_of(one.d_reset, row * units);
+      one.d_rz = row_of(one.d_rz, row * 2 * units);
       for (auto* p : {&one.d_inputs, &one.d_products}) *p = row_of(*p, row * gates);
       one.gates = row_of(one.gates, row * gates);
       if (mask[row]) {
-        cell.backward(one);
-        continue;
+        taken(one);
+      } else {
+        left_out(one);
       }
-      for (std::int64_t u = 0; u < units; ++u) {
-        one.dh_before[u] = one.dh_out[u] + (one.dh_product[u] + one.dh_direct[u]);
-        if (one.dc_out != nullptr) one.dc[u] += one.dc_out[u];
-      }
-      std::fill_n(one.d_inputs, gates, T{});
-      if (one.d_products != nullptr) std::fill_n(one.d_products, gates, T{});
     }
+  }
+  // The state's gradient passes by a row that did not take the step.
+  void passed_by(const CellBackward<T>& row) const {
+    const std::int64_t units = shape.units, gates = shape.gates() * units;
+    for (std::int64_t u = 0; u < units; ++u) {
+      row.dh_before[u] = row.dh_out[u] + (row.dh_product[u] + row.dh_direct[u]);
+      if (row.dc_out != nullptr) row.dc[u] += row.dc_out[u];
+    }
+    std::fill_n(row.d_inputs, gates, T{});
+    if (row.d_products != nullptr) std::fill_n(row.d_products, gates, T{});
   }
 
   void give_initial() const {
@@ -238,14 +290,24 @@ struct Backward {
 template <class T>
 std::function<void()> bind_as(const RecurrentShape& s, const RecurrentForward& m, void* base) {
   const ForwardScratch scratch(s, base);
-  return Forward<T>{s, m, scratch, forward_product(s).bind(scratch.product, scratch.packed),
-                    cell_functions<T>(s.cell)};
+  Forward<T> call{s,       m,
+                  scratch, forward_product(s).bind(scratch.product, scratch.packed),
+                  {},      cell_functions<T>(s.cell)};
+  if (two_products(s)) {
+    call.candidate = candidate_product(s, true).bind(scratch.candidate, scratch.packed_candidate);
+  }
+  return call;
 }
 template <class T>
 std::function<void()> bind_as(const RecurrentShape& s, const RecurrentBackward& m, void* base) {
   const BackwardScratch scratch(s, base);
-  return Backward<T>{s, m, scratch, backward_product(s).bind(scratch.product, scratch.packed),
-                     cell_functions<T>(s.cell)};
+  Backward<T> call{s,       m,
+                   scratch, backward_product(s).bind(scratch.product, scratch.packed),
+                   {},      cell_functions<T>(s.cell)};
+  if (two_products(s)) {
+    call.candidate = candidate_product(s, false).bind(scratch.reset, scratch.packed_candidate);
+  }
+  return call;
 }
 
 }  // namespace

@@ -6,8 +6,10 @@
 //          c = f c' + i g                 h = o tanh(c)
 //   gru    r, z = sigmoid(a + p + b)      n = tanh(a + b_ih + r (p + b_hh))    (r z n)
 //          h = (1 - z) n + z h'
+//   gru_reset_before    the same, but n = tanh(a + b + (r h') W_hn^T): reset before the product
 //
-// as torch.nn.RNN, LSTM and GRU. A step that the mask leaves out keeps the state. On one thread.
+// as torch.nn.RNN, LSTM and GRU; the last as Cho et al. 2014 and ONNX. A step that the mask leaves
+// out keeps the state. On one thread.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -17,7 +19,8 @@
 
 namespace descent::kernels {
 
-enum class Cell { rnn_tanh, rnn_relu, lstm, gru };
+enum class Cell { rnn_tanh, rnn_relu, lstm, gru, gru_reset_before };
+inline bool is_gru(Cell cell) { return cell == Cell::gru || cell == Cell::gru_reset_before; }
 
 struct RecurrentShape {
   Cell cell = Cell::lstm;
@@ -26,7 +29,7 @@ struct RecurrentShape {
   std::int64_t truncate = 0;        // > 0: no gradient into the state before steps k, 2k, ...
   DType dtype = DType::float32;     // or float64
   DType operands = DType::float32;  // bfloat16: both operands of p are rounded to it
-  std::int64_t gates() const { return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1; }
+  std::int64_t gates() const { return cell == Cell::lstm ? 4 : is_gru(cell) ? 3 : 1; }
 };
 
 // What the forward pass reads and writes. [T, N, ...] for T steps of N rows of H units, G gates.
@@ -38,7 +41,7 @@ struct RecurrentForward {
   const bool* mask;               // [T, N]; null: every step counts
   void* h;                        // [T, N, H]
   void* gates;                    // lstm, gru: [T, N, G H], their values; may be `inputs`
-  void* extra;                    // lstm: c; gru: p_n + b_hn; [T, N, H]
+  void* extra;                    // lstm: c; gru: p_n + b_hn; gru_reset_before: r h'; [T, N, H]
 };
 
 // The same backwards: from what the forward pass left and the gradients of h (and c).

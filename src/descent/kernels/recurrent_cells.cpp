@@ -149,6 +149,64 @@ void GruBackward(const CellBackward<T>& s) {
   });
 }
 
+template <class T>
+void ResetForward(const CellForward<T>& s) {
+  const std::int64_t units = s.units;
+  ForEachUnit<T>(s.rows, units, [&](auto v, std::int64_t row, std::int64_t u) HWY_ATTR {
+    const std::int64_t at = row * units + u, gate = row * 3 * units + u;
+    const auto value = [&](std::int64_t k) HWY_ATTR {
+      const auto input =
+          hn::Add(v.Load(s.inputs + gate + k * units), v.Load(s.bias + u + k * units));
+      return SigmoidOf(v.d, hn::Add(input, v.Load(s.product + row * 2 * units + u + k * units)));
+    };
+    const auto r = value(0), z = value(1);
+    v.Store(r, s.gates + gate);
+    v.Store(z, s.gates + gate + units);
+    v.Store(hn::Mul(r, v.Load(s.h_before + at)), s.extra + at);
+  });
+}
+template <class T>
+void CandidateForward(const CellForward<T>& s) {
+  const std::int64_t units = s.units;
+  ForEachUnit<T>(s.rows, units, [&](auto v, std::int64_t row, std::int64_t u) HWY_ATTR {
+    const std::int64_t at = row * units + u, gate = row * 3 * units + u;
+    const auto input = hn::Add(v.Load(s.inputs + gate + 2 * units), v.Load(s.bias + u + 2 * units));
+    const auto n = TanhOf(v.d, hn::Add(input, v.Load(s.candidate + at)));
+    const auto z = v.Load(s.gates + gate + units);
+    v.Store(n, s.gates + gate + 2 * units);
+    v.Store(hn::MulAdd(z, hn::Sub(v.Load(s.h_before + at), n), n), s.h + at);
+  });
+}
+
+template <class T>
+void CandidateBackward(const CellBackward<T>& s) {
+  const std::int64_t units = s.units;
+  ForEachUnit<T>(s.rows, units, [&](auto v, std::int64_t row, std::int64_t u) HWY_ATTR {
+    const std::int64_t at = row * units + u, gate = row * 3 * units + u;
+    const auto z = v.Load(s.gates + gate + units), n = v.Load(s.gates + gate + 2 * units);
+    const auto dh = GradientOfH(v, s, at);
+    const auto dn = hn::Mul(hn::Mul(dh, hn::Sub(v.One(), z)), TanhSlope(v, n));
+    const auto dz = hn::Mul(hn::Mul(dh, hn::Sub(v.Load(s.h_before + at), n)), SigmoidSlope(v, z));
+    v.Store(dz, s.d_inputs + gate + units);
+    v.Store(dn, s.d_inputs + gate + 2 * units);
+    v.Store(dn, s.d_candidate + at);
+    v.Store(dz, s.d_rz + row * 2 * units + units + u);
+  });
+}
+template <class T>
+void ResetBackward(const CellBackward<T>& s) {
+  const std::int64_t units = s.units;
+  ForEachUnit<T>(s.rows, units, [&](auto v, std::int64_t row, std::int64_t u) HWY_ATTR {
+    const std::int64_t at = row * units + u, gate = row * 3 * units + u;
+    const auto r = v.Load(s.gates + gate), z = v.Load(s.gates + gate + units);
+    const auto d = v.Load(s.d_reset + at);
+    const auto dr = hn::Mul(hn::Mul(d, v.Load(s.h_before + at)), SigmoidSlope(v, r));
+    v.Store(dr, s.d_inputs + gate);
+    v.Store(dr, s.d_rz + row * 2 * units + u);
+    v.Store(hn::MulAdd(d, r, hn::Mul(GradientOfH(v, s, at), z)), s.dh_before + at);
+  });
+}
+
 template <class T, bool Relu>
 void RnnForward(const CellForward<T>& s) {
   const std::int64_t units = s.units;
@@ -183,6 +241,8 @@ CellFunctions<T> Find(Cell cell) {
       return {&LstmForward<T>, &LstmBackward<T>};
     case Cell::gru:
       return {&GruForward<T>, &GruBackward<T>};
+    case Cell::gru_reset_before:
+      return {&CandidateForward<T>, &ResetBackward<T>, &ResetForward<T>, &CandidateBackward<T>};
     case Cell::rnn_relu:
       return {&RnnForward<T, true>, &RnnBackward<T, true>};
     default:

@@ -13,6 +13,7 @@ struct CellForward {
   const T* bias;              // [G H], gru: [4 H] with b_ih and b_hh of n apart
   const T *h_before, *c_before;
   T *gates, *h, *extra;
+  const T* candidate;  // gru_reset_before: p of n, [N, H]; `product` is that of r and z, [N, 2 H]
 };
 template <class T>
 struct CellBackward {
@@ -23,11 +24,19 @@ struct CellBackward {
   const T *h, *gates, *extra, *h_before, *c_before;
   T *d_inputs, *d_products;  // d_products: gru only
   T* dh_before;              // what reaches h_before beside the product
+  // gru_reset_before: of n [N, H], what its product makes of it, the gradient of r h', and of r and
+  // z [N, 2 H].
+  T* d_candidate;
+  const T* d_reset;
+  T* d_rz;
 };
 template <class T>
 struct CellFunctions {
   void (*forward)(const CellForward<T>&);
   void (*backward)(const CellBackward<T>&);
+  // gru_reset_before, which has a second product inside its step: what comes before that.
+  void (*forward_first)(const CellForward<T>&) = nullptr;
+  void (*backward_first)(const CellBackward<T>&) = nullptr;
 };
 
 template <class T>

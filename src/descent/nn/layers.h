@@ -224,7 +224,9 @@ struct RecurrentLayerOptions {
 // the scope has a mask of tokens, padding at the end of rows counts as no step.
 Layer rnn(RecurrentLayerOptions options, const std::string& nonlinearity = "tanh");  // or "relu"
 Layer lstm(RecurrentLayerOptions options);
-Layer gru(RecurrentLayerOptions options);
+// reset: the gate resets the state "after" its product with the weights, as PyTorch and cuDNN have
+// it, or "before", as Cho et al. 2014 and the default of ONNX.
+Layer gru(RecurrentLayerOptions options, const std::string& reset = "after");
 
 // ---- shape and noise ----
 Layer flatten();                   // [N, a, b, ...] -> [N, a b ...]

@@ -17,9 +17,9 @@
 namespace descent::nn {
 namespace {
 
-std::int64_t gates(Cell cell) { return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1; }
+std::int64_t gates(Cell cell) { return cell == Cell::lstm ? 4 : kernels::is_gru(cell) ? 3 : 1; }
 std::string name_of(Cell cell) {
-  return cell == Cell::lstm ? "lstm" : cell == Cell::gru ? "gru" : "rnn";
+  return cell == Cell::lstm ? "lstm" : kernels::is_gru(cell) ? "gru" : "rnn";
 }
 
 class Recurrent final : public Module {
@@ -63,10 +63,11 @@ class Recurrent final : public Module {
   }
 
   std::string describe() const override {
-    return fmt::format("{}({}{}{}{}{})", name_of(cell_), o_.units,
+    return fmt::format("{}({}{}{}{}{}{})", name_of(cell_), o_.units,
                        o_.layers > 1 ? fmt::format(", {} layers", o_.layers) : "",
                        o_.bidirectional ? ", bidirectional" : "",
-                       o_.returns == Returns::last ? ", last" : "", o_.bias ? "" : ", no bias");
+                       o_.returns == Returns::last ? ", last" : "", o_.bias ? "" : ", no bias",
+                       cell_ == Cell::gru_reset_before ? ", reset before" : "");
   }
 
  private:
@@ -186,8 +187,13 @@ Layer rnn(RecurrentLayerOptions options, const std::string& nonlinearity) {
 Layer lstm(RecurrentLayerOptions options) {
   return std::make_shared<const Recurrent>(Cell::lstm, options);
 }
-Layer gru(RecurrentLayerOptions options) {
-  return std::make_shared<const Recurrent>(Cell::gru, options);
+Layer gru(RecurrentLayerOptions options, const std::string& reset) {
+  if (reset != "after" && reset != "before") {
+    throw Error(ErrorKind::usage, fmt::format("reset \"{}\" is not known", reset), "gru",
+                "use after or before");
+  }
+  return std::make_shared<const Recurrent>(reset == "before" ? Cell::gru_reset_before : Cell::gru,
+                                           options);
 }
 
 void register_recurrent(LayerRegistry& registry) {
@@ -206,10 +212,18 @@ void register_recurrent(LayerRegistry& registry) {
                 .help = "long short-term memory over sequences [N, T, F] (torch.nn.LSTM)",
                 .options = shared_options(),
                 .make = [](const Options& options) { return lstm(options_from(options)); }});
+  auto with_reset = shared_options();
+  with_reset.push_back({.key = "reset",
+                        .fallback = "after",
+                        .help = "the gate resets the state after its product with the weights "
+                                "(PyTorch, cuDNN), or before it (Cho et al. 2014, ONNX)",
+                        .choices = {"after", "before"}});
   registry.add({.name = "gru",
                 .help = "gated recurrent units over sequences [N, T, F] (torch.nn.GRU)",
-                .options = shared_options(),
-                .make = [](const Options& options) { return gru(options_from(options)); }});
+                .options = std::move(with_reset),
+                .make = [](const Options& options) {
+                  return gru(options_from(options), options.text("reset"));
+                }});
 }
 
 }  // namespace descent::nn
