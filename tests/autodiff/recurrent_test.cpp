@@ -5,8 +5,10 @@
 #include <gmock/gmock.h>
 
 #include <cstring>
+#include <map>
 
 #include "descent/autodiff/recurrent_ops.h"
+#include "descent/compile/profile.h"
 #include "tests/support/allocations.h"
 #include "tests/support/gradients.h"
 
@@ -323,6 +325,21 @@ TEST(RecurrentErrors, NameWhatDoesNotFit) {
     shape[0] += 1;
     x[wrong] = random_array(shape, 1);
     EXPECT_THROW(evaluate([&](ValueSpan in) { return results(c, in); }, x), Error) << wrong;
+  }
+}
+
+// The profile counts the weights that each call packs anew.
+TEST(RecurrentProfile, CountsPackedWeights) {
+  for (const auto& [cell, packed] : {std::pair{Cell::lstm, 1}, {Cell::gru_reset_before, 2}}) {
+    const Case c{.name = "", .cell = cell};
+    std::vector<PlanInput> inputs;
+    for (const auto& a : arguments(c)) inputs.push_back({{a.dtype(), a.shape()}, "x", a});
+    const ScalarFn f = [&](ValueSpan in) { return sum(results(c, in)[0]); };
+    const Plan plan = compile(value_and_grad(f), inputs, {.profile = true});
+    std::map<std::string, int> copies;
+    for (const auto& k : plan.profiler()->kernels()) copies[k.kernel] += k.copies;
+    EXPECT_EQ(copies["recurrent"], packed);
+    EXPECT_EQ(copies["recurrent_gradient"], packed);
   }
 }
 

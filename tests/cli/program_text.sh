@@ -46,6 +46,14 @@ test_language() {
   has err '4 tokens only in the data: "!", "b", "r", "z"'
 }
 
+test_profile_of_a_recurrent_layer() {
+  awk 'BEGIN { for (i = 0; i < 200; ++i) print "the cat sat on a mat." }' >poem.txt
+  run 0 train --data poem.txt --model char_rnn --set model.units=8 --set model.layers=1 \
+    --set data.context=16 --set train.epochs=1 --set train.shards=1 --profile --out run
+  grep -qE '^[0-9]+ copies between layouts left in a step, of all shards: .*recurrent 1' out ||
+    fail "the packed weight is not counted"
+}
+
 test_generate() {
   train_text
   run 0 generate run --prompt 'the ' --tokens 30

@@ -51,6 +51,9 @@ double product_flops(const kernels::RecurrentShape& s) {
   return 2.0 * static_cast<double>(s.steps * s.rows * s.gates() * s.units * s.units);
 }
 
+// The weights that are packed once a call.
+int packed(const RecurrentParameters& p) { return p.reset_before() ? 2 : 1; }
+
 struct RecurrentGradientOp final : OpBase<RecurrentGradientOp> {
   explicit RecurrentGradientOp(RecurrentParameters q) : p(q) {}
   RecurrentParameters p;
@@ -97,6 +100,7 @@ struct RecurrentGradientOp final : OpBase<RecurrentGradientOp> {
   double flops(std::span<const Type> in, std::span<const Type>) const override {
     return product_flops(shape(in));
   }
+  int copies(std::span<const Type>, std::span<const Type>) const override { return packed(p); }
 };
 
 struct RecurrentOp final : OpBase<RecurrentOp> {
@@ -165,6 +169,7 @@ struct RecurrentOp final : OpBase<RecurrentOp> {
   double flops(std::span<const Type> in, std::span<const Type>) const override {
     return product_flops(shape(in));
   }
+  int copies(std::span<const Type>, std::span<const Type>) const override { return packed(p); }
 
  private:
   kernels::RecurrentShape shape(std::span<const Type> in) const { return p.shape(in[0], in[1]); }

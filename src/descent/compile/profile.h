@@ -19,7 +19,7 @@ struct KernelProfile {
   std::string layer;            // the module it belongs to
   std::string type;             // of its first output
   double flops = 0, bytes = 0;  // of one step: arithmetic; operands read and results written
-  int copies = 0;               // of one step: reorders and transpositions
+  int copies = 0;               // of one step: operands and results moved to another layout
   double seconds = 0;           // over all steps, added over threads
   std::int64_t calls = 0;       // over all steps
 };

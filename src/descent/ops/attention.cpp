@@ -193,10 +193,12 @@ struct AttentionOp final : OpBase<AttentionOp> {
     return 4.0 * static_cast<double>(s.rows * s.heads * s.queries * s.keys * s.dim) /
            (s.causal ? 2 : 1);
   }
+  // q, k and v, head by head.
+  int copies(std::span<const Type>, std::span<const Type>) const override { return 3; }
 };
 
-// operands, [mask], o, log-sum-exp, g -> gradients of the operands. A function of the operands and
-// g: where it is differentiated, o and the log-sum-exp are theirs.
+// operands, [mask], [key], o, log-sum-exp, g -> gradients of the operands. A function of the
+// operands and g: where it is differentiated, o and the log-sum-exp are theirs.
 struct AttentionGradientOp final : OpBase<AttentionGradientOp> {
   explicit AttentionGradientOp(Attention a) : attention(a) {}
   Attention attention;
@@ -255,6 +257,8 @@ struct AttentionGradientOp final : OpBase<AttentionGradientOp> {
     return 10.0 * static_cast<double>(s.rows * s.heads * s.queries * s.keys * s.dim) /
            (s.causal ? 2 : 1);
   }
+  // q, k, v and g, and what is given back.
+  int copies(std::span<const Type>, std::span<const Type>) const override { return 7; }
 };
 
 Values AttentionOp::vjp(ValueSpan in, ValueSpan out, ValueSpan cotangent) const {

@@ -48,6 +48,23 @@ std::string row(const std::string& name, const Sums& s, double steps, double tot
                      s.copies > 0 ? fmt::format("  {} copies", s.copies) : "");
 }
 
+// What is left of copies between layouts, by operation, the most first.
+std::string copies_line(const std::vector<KernelProfile>& kernels) {
+  std::map<std::string, int> by_operation;
+  int all = 0;
+  for (const auto& k : kernels) {
+    if (k.copies > 0) by_operation[k.kernel] += k.copies, all += k.copies;
+  }
+  std::vector<std::pair<std::string, int>> sorted(by_operation.begin(), by_operation.end());
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::string parts;
+  for (const auto& [operation, copies] : sorted) {
+    parts += fmt::format("{}{} {}", parts.empty() ? ": " : ", ", operation, copies);
+  }
+  return fmt::format("{} copies between layouts left in a step, of all shards{}", all, parts);
+}
+
 std::string head(const char* what) {
   return fmt::format("{:<40} {:>9} {:>6} {:>8} {:>5} {:>8} {:>5}\n", what, "us/step", "share",
                      "GFLOP/s", "peak", "GB/s", "peak");
@@ -101,10 +118,8 @@ std::string profile_report(const Plan& plan, const MachinePeaks& peaks) {
   double total = 0;
   std::int64_t fewest = 0;
   std::map<std::string, Sums> by_layer, by_kernel;
-  Sums all;
   for (const auto& k : kernels) {
     total += k.seconds;
-    all.add(k);
     // A kernel that is run once a step tells how many steps there were.
     if (k.calls > 0 && (fewest == 0 || k.calls < fewest)) fewest = k.calls;
     by_layer[k.layer.empty() ? "(optimizer, gradient norm)" : k.layer].add(k);
@@ -115,11 +130,11 @@ std::string profile_report(const Plan& plan, const MachinePeaks& peaks) {
   const auto& s = plan.statistics();
   return fmt::format(
              "profile of {:.0f} steps: {:.1f} us a step in kernels (all threads added), {} kernels "
-             "({} fused), {} phases, {} copies between layouts\n"
+             "({} fused), {} phases\n{}\n"
              "peaks of one thread: {:.0f} GFLOP/s, {:.0f} GB/s; memory {:.1f} MB planned, {:.1f} "
              "MB "
              "without sharing\n\n",
-             steps, total / steps * 1e6, s.kernels, s.fused, s.phases, all.copies,
+             steps, total / steps * 1e6, s.kernels, s.fused, s.phases, copies_line(kernels),
              peaks.flops * 1e-9, peaks.bytes * 1e-9, static_cast<double>(s.arena_bytes) * 1e-6,
              static_cast<double>(s.unplanned_bytes) * 1e-6) +
          table("layer", by_layer, 40, steps, total, peaks) + "\n" +
