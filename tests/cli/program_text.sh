@@ -37,6 +37,15 @@ test_language() {
   [ "$(head -n 1 out)" = "tokens,log_likelihood,perplexity" ] || fail "the header"
   [ "$(rows out)" -eq 3 ] || fail "not a row for each line"
   grep -qE '^20,-[0-9.]+,[0-9.]+$' out || fail "20 tokens follow the first"
+  run 0 predict run lines --json
+  python3 -m json.tool --json-lines out >/dev/null || fail "not JSON"
+  [ "$(rows out)" -eq 2 ] || fail "not an object for each line"
+  head -n 1 out | grep -qE '^\{"tokens":20,"log_likelihood":-[0-9.]+,"perplexity":[0-9.]+\}$' ||
+    fail "not the numbers of a line"
+  # Nothing follows a single token, so that there is no perplexity.
+  printf 't\n' >one
+  run 0 predict run one --json
+  [ "$(cat out)" = '{"tokens":0,"log_likelihood":0.0,"perplexity":null}' ] || fail "a token alone"
   printf 'a dog\n' >unknown
   run 3 evaluate run --data unknown
   has err 'unknown: line 1: the character "d" (U+0064)'
@@ -44,6 +53,18 @@ test_language() {
   echo 'zebra!' >>poem.txt
   run 3 evaluate run
   has err '4 tokens only in the data: "!", "b", "r", "z"'
+}
+
+# As many tokens as before, of which one is another.
+test_language_resumes_with_its_vocabulary() {
+  train_text
+  sed -i 's/c/z/g' poem.txt
+  run 3 train --resume run
+  has err 'the tokenizer of the checkpoint is not that of the data'
+  has err '1 token only in the checkpoint: "c"; 1 token only in the data: "z"'
+  has err 'begin anew: with --overwrite'
+  run 0 train poem.toml --out run --overwrite
+  run 0 train --resume run
 }
 
 test_profile_of_a_recurrent_layer() {

@@ -6,6 +6,7 @@
 #include "descent/data/image.h"
 #include "descent/data/libsvm.h"
 #include "descent/data/npy.h"
+#include "descent/data/pipeline.h"
 #include "tests/data/images.h"
 
 namespace descent::data {
@@ -73,6 +74,55 @@ TEST(Malformed, Csv) {
   // More bad rows than good ones are an error even where single ones are left out.
   run({{"mostly bad", "a,b\n1,2\n3\n4\n5\n", {"t.csv", "3 of 4 rows are malformed", "t.csv:3:1"}}},
       [](const std::string& bytes) { parse_csv(bytes, "t.csv", {}); });
+}
+
+// A text for a language model, by default one token a character.
+TEST(Malformed, Text) {
+  const auto load_text = [](const std::string& bytes) {
+    load(with({{"path", TemporaryFolder().write("t.txt", bytes)}, {"task", "language"}}), 1);
+  };
+  const std::string long_text(300, 'a');
+  run({{"empty", "", {"t.txt", "the text is empty"}},
+       {"byte order mark alone", "\xEF\xBB\xBF", {"t.txt", "the text is empty"}},
+       {"UTF-16", std::string("\xFE\xFF\0a\0b", 6), {"t.txt", "UTF-16", "iconv"}},
+       {"Latin-1", "caf\xE9 " + long_text, {"byte 3", "\"\\xe9\"", "not UTF-8", "\"byte\""}},
+       {"cut character", long_text + "\xE2\x82", {"t.txt", "byte 300", "not UTF-8"}},
+       {"continuation alone", long_text + "\x80 b", {"byte 300", "not UTF-8"}},
+       {"overlong", long_text + "\xC0\xAF", {"byte 300", "not UTF-8"}},
+       {"surrogate", long_text + "\xED\xA0\x80", {"byte 300", "not UTF-8"}},
+       {"beyond Unicode", long_text + "\xF5\x80\x80\x80", {"byte 300", "not UTF-8"}},
+       {"shorter than a window", "a b", {"t.txt", "data.context = 256", "smaller data.context"}}},
+      load_text);
+}
+
+// Texts with classes.
+TEST(Malformed, TableOfTexts) {
+  const auto load_table = [](const std::string& bytes) {
+    load(with({{"path", TemporaryFolder().write("t.tsv", bytes)},
+               {"target", "label"},
+               {"strict", true}}),
+         1);
+  };
+  const std::string head = "text\tlabel\n", good = "a fine film\tyes\na poor film\tno\n";
+  run({{"empty", "", {"t.tsv", "no rows"}},
+       {"no text", head, {"t.tsv", "no rows"}},
+       {"without a label",
+        head + "a fine film\t\na poor film\t\n",
+        {"t.tsv", "target \"label\" is empty in every row", "data.target"}},
+       {"one label",
+        head + "a fine film\tyes\na poor film\tyes\n",
+        {"target \"label\" is the same in every row: \"yes\"", "data.target"}},
+       {"a column too many",
+        head + good + "a film\tyes\tno\n",
+        {"t.tsv:4:1", "expected 2 fields, found 3"}},
+       {"a column too few", head + good + "a film\n", {"t.tsv:4:1", "expected 2 fields, found 1"}}},
+      load_table);
+  // Single rows without a label are left out, and said.
+  std::string mixed = head + "a film\t\n";
+  for (int i = 0; i < 10; ++i) mixed += good;
+  const auto splits =
+      load(with({{"path", TemporaryFolder().write("t.tsv", mixed)}, {"target", "label"}}), 1);
+  EXPECT_THAT(splits.warnings, testing::Contains(testing::HasSubstr("1 row without a target")));
 }
 
 TEST(Malformed, Idx) {

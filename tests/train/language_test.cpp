@@ -3,8 +3,10 @@
 
 #include <cmath>
 #include <csignal>
+#include <filesystem>
 
 #include "descent/io/safetensors.h"
+#include "descent/train/checkpoint.h"
 #include "descent/train/generate.h"
 #include "tests/train/support.h"
 
@@ -166,6 +168,46 @@ TEST(LanguageModel, ResumesBitForBitInsideAnEpoch) {
       EXPECT_TRUE(identical(got.tensors[i].second, expected.tensors[i].second)) << stop;
     EXPECT_EQ(read_file(dir + "/model.safetensors"), read_file(folder / "whole/model.safetensors"));
   }
+}
+
+// As many tokens, so that the model would fit.
+TEST(LanguageModel, DoesNotResumeWithAnotherVocabulary) {
+  Folder folder;
+  const auto path = folder / "text.txt";
+  const std::string dir = folder / "run";
+  write_file_atomic(path, babble(400));
+  const auto stop_at = [&](std::int64_t step) {
+    Recorder recorder;
+    recorder.on_record = [&, step](const track::Record& r) {
+      if (r.step == step) train::request_stop(SIGINT);
+    };
+    const bool again = train::has_checkpoint(dir);
+    EXPECT_EQ(run(config_of(path), {dir, again}, recorder).exit_code, 130);
+  };
+  stop_at(3);
+  const auto before = read_file(newest_state(dir));
+  auto other = babble(400);
+  std::ranges::replace(other, 'c', 'z');
+  write_file_atomic(path, other);
+  Recorder recorder;
+  try {
+    run(config_of(path), {dir, true}, recorder);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::data);
+    for (const char* part : {"1 token only in the checkpoint: \"c\"",
+                             "1 token only in the data: \"z\"", "tokenizer.json", "--overwrite"}) {
+      EXPECT_THAT(e.what(), HasSubstr(part));
+    }
+  }
+  EXPECT_EQ(read_file(newest_state(dir)), before);
+  // Longer, but of the same characters: the same tokens.
+  write_file_atomic(path, babble(402));
+  stop_at(6);
+  // Without the file, as runs of before have none, nothing is said.
+  write_file_atomic(path, other);
+  std::filesystem::remove(dir + "/checkpoints/tokenizer.json");
+  stop_at(9);
 }
 
 TEST(LanguageModel, WhatDoesNotFitIsSaid) {

@@ -129,8 +129,9 @@ void check_classes(const Column& column, const Target& target, const Table& tabl
   const auto n = target.classes.size();
   if (n < 2) {
     throw Error(ErrorKind::data,
-                fmt::format("target \"{}\" is the same in every row{}", column.name,
-                            n == 1 ? ": " + printable(target.classes[0]) : ""),
+                n == 0 ? fmt::format("target \"{}\" is empty in every row", column.name)
+                       : fmt::format("target \"{}\" is the same in every row: {}", column.name,
+                                     printable(target.classes[0])),
                 table.where, "name another with data.target");
   }
   if (column.labels) return;

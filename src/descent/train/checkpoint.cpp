@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "descent/base/error.h"
 #include "descent/base/file.h"
@@ -14,6 +15,10 @@ namespace {
 
 fs::path folder(const std::string& run_directory) {
   return fs::path(run_directory) / "checkpoints";
+}
+
+std::string tokenizer_path(const std::string& run_directory) {
+  return (folder(run_directory) / "tokenizer.json").string();
 }
 
 // Newest first; the zero-padded step makes names sort by number.
@@ -47,6 +52,30 @@ void save_checkpoint(const std::string& run_directory, const TrainState& state, 
 void save_best(const std::string& run_directory, const TrainState& state) {
   fs::create_directories(folder(run_directory));
   write_file_atomic((folder(run_directory) / "best.safetensors").string(), encode(state));
+}
+
+void save_tokenizer(const std::string& run_directory, const data::Tokenizer& tokenizer) {
+  fs::create_directories(folder(run_directory));
+  write_file_atomic(tokenizer_path(run_directory),
+                    data::tokenizer_to_json(tokenizer).dump() + "\n");
+}
+
+void check_tokenizer(const std::string& run_directory, const data::Tokenizer& tokenizer) {
+  const std::string path = tokenizer_path(run_directory);
+  if (!fs::exists(path)) return;  // of a version that kept none
+  data::TokenizerPtr kept;
+  try {
+    kept = data::tokenizer_from_json(nlohmann::json::parse(read_file(path)));
+  } catch (const nlohmann::json::exception& e) {
+    throw Error(ErrorKind::data, fmt::format("no tokenizer ({})", e.what()), path);
+  }
+  const auto differs = difference(*kept, "the checkpoint", tokenizer, "the data");
+  if (differs.empty()) return;
+  throw Error(ErrorKind::data,
+              fmt::format("the tokenizer of the checkpoint is not that of the data: {}", differs),
+              path,
+              "resume with the text and the options of the tokenizer that the run began with, or "
+              "begin anew: with --overwrite, or another --out");
 }
 
 std::optional<TrainState> load_newest(const std::string& run_directory, const TrainState& like,

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "descent/data/tokenizer.h"
 #include "descent/track/sink.h"
 #include "descent/train/state.h"
 
@@ -18,5 +19,11 @@ std::optional<TrainState> load_newest(const std::string& run_directory, const Tr
                                       track::Sink& sink);
 
 bool has_checkpoint(const std::string& run_directory);
+
+// What the checkpoints' tokens mean: checkpoints/tokenizer.json. A model of as many tokens would
+// fit another text without a word.
+void save_tokenizer(const std::string& run_directory, const data::Tokenizer& tokenizer);
+// A data error where the run began with another tokenizer than this one, that of the data.
+void check_tokenizer(const std::string& run_directory, const data::Tokenizer& tokenizer);
 
 }  // namespace descent::train

@@ -113,6 +113,9 @@ void Run::build_loader() {
 }
 
 void Run::resume() {
+  const auto& transform = job_.data.transform;
+  if (transform.has_tokens() && has_checkpoint(options_.directory))
+    check_tokenizer(options_.directory, *transform.text().tokenizer);
   auto found = load_newest(options_.directory, state_, sink_);
   if (!found) {
     sink_.message(track::Level::note, "resumed", "no checkpoint yet: from the beginning");
@@ -390,6 +393,9 @@ Outcome Run::go() {
   sink_.begin({options_.directory, wanted_epochs(), job_.steps_per_epoch, job_.total_steps,
                state_.step, title_of(job_.config)});
   watch_.begin(state_.step);
+  const auto& transform = job_.data.transform;
+  if (writes() && transform.has_tokens() && state_.step == 0)
+    save_tokenizer(options_.directory, *transform.text().tokenizer);
   if (state_.good == nullptr) keep_good();
   began_ = start_ = epoch_start_ = Clock::now();
   const std::int64_t patience = job_.config.train.integer("patience");
