@@ -23,35 +23,45 @@ Layer gpt(const Options& options) {
 class Bound {
  public:
   Bound(const Layer& model, DType dtype) : model_(model), dtype_(dtype) {
-    const auto decoder = nn::decoder(model, {.rows = kRows, .context = kContext, .dtype = dtype});
-    std::vector<PlanInput> inputs;
-    for (const auto& [name, value] : initialize(decoder.variables, 5)) {
+    decoder_ = nn::decoder(model, {.rows = kRows, .context = kContext, .dtype = dtype});
+    for (const auto& [name, value] : initialize(decoder_.variables, 5)) {
       // Larger than at the start of training, so that attention attends.
       bound_[name] = mapped(value, [](double x) { return 20 * x + 0.01; });
-      inputs.push_back({{dtype, value.shape()}, name, bound_.at(name)});
+      inputs_.push_back({{dtype, value.shape()}, name, bound_.at(name)});
     }
-    for (const auto& v : decoder.caches) inputs.push_back({v.type, v.name, {}});
-    position_ = static_cast<int>(inputs.size());
-    inputs.push_back({{DType::int64, {}}, "position", {}});
-    inputs.push_back({{DType::int64, {kRows}}, "tokens", {}});
-    step_ = compile(decoder.step, inputs, {.donate = decoder.donate(), .verify = true});
+    for (const auto& v : decoder_.caches)
+      inputs_.push_back({v.type, v.name, Array(v.type.dtype, v.type.shape)});
+    position_ = static_cast<int>(inputs_.size());
+    step_ = plan_for({kRows});
+  }
+
+  // The first `begin` tokens at once, the others one after the other: logits of all tokens from
+  // begin - 1 on.
+  Array begun(const Array& tokens, std::int64_t begin) {
+    for (int i = position_ - static_cast<int>(decoder_.caches.size()); i < position_; ++i) {
+      Array cache = step_.input(i);
+      for (std::int64_t k = 0; k < cache.size(); ++k) cache.set_item(k, 0);
+    }
+    const auto time = tokens.shape()[1];
+    Plan first = plan_for({kRows, begin});
+    Array(first.input(position_)).set_item(0, 0);
+    Array given = first.input(position_ + 1);
+    for (std::int64_t n = 0; n < kRows; ++n) {
+      for (std::int64_t t = 0; t < begin; ++t)
+        given.set_item(n * begin + t, tokens.item(n * time + t));
+    }
+    first.run();
+    Array all(dtype_, {kRows, time - begin + 1, kVocabulary});
+    put(all, 0, first.output(0));
+    for (std::int64_t t = begin; t < time; ++t) put(all, t - begin + 1, next(tokens, t));
+    return all;
   }
 
   // Logits [rows, T, vocabulary], one token after the other.
   Array decoded(const Array& tokens) {
     const auto time = tokens.shape()[1];
     Array all(dtype_, {kRows, time, kVocabulary});
-    for (std::int64_t t = 0; t < time; ++t) {
-      Array(step_.input(position_)).set_item(0, static_cast<double>(t));
-      Array now = step_.input(position_ + 1);
-      for (std::int64_t n = 0; n < kRows; ++n) now.set_item(n, tokens.item(n * time + t));
-      step_.run();
-      for (std::int64_t n = 0; n < kRows; ++n) {
-        for (std::int64_t i = 0; i < kVocabulary; ++i) {
-          all.set_item((n * time + t) * kVocabulary + i, step_.output(0).item(n * kVocabulary + i));
-        }
-      }
-    }
+    for (std::int64_t t = 0; t < time; ++t) put(all, t, next(tokens, t));
     return all;
   }
   Array at_once(const Array& tokens) const {
@@ -64,8 +74,33 @@ class Bound {
   Plan& step() { return step_; }
 
  private:
+  Plan plan_for(const Shape& tokens) const {
+    auto inputs = inputs_;
+    inputs.push_back({{DType::int64, {}}, "position", {}});
+    inputs.push_back({{DType::int64, tokens}, "tokens", {}});
+    return compile(decoder_.step, inputs, {.donate = decoder_.donate(), .verify = true});
+  }
+  const Array& next(const Array& tokens, std::int64_t t) {
+    Array(step_.input(position_)).set_item(0, static_cast<double>(t));
+    Array now = step_.input(position_ + 1);
+    for (std::int64_t n = 0; n < kRows; ++n)
+      now.set_item(n, tokens.item(n * tokens.shape()[1] + t));
+    step_.run();
+    return step_.output(0);
+  }
+  // Logits [rows, vocabulary] to position t of [rows, T, vocabulary].
+  static void put(Array& all, std::int64_t t, const Array& logits) {
+    for (std::int64_t n = 0; n < kRows; ++n) {
+      for (std::int64_t i = 0; i < kVocabulary; ++i) {
+        all.set_item((n * all.shape()[1] + t) * kVocabulary + i, logits.item(n * kVocabulary + i));
+      }
+    }
+  }
+
   Layer model_;
   DType dtype_;
+  nn::Decoder decoder_;
+  std::vector<PlanInput> inputs_;
   std::map<std::string, Array> bound_;
   Plan step_;
   int position_ = 0;
@@ -91,6 +126,25 @@ TEST_P(DecodeTest, EqualsTheWholeSequence) {
     // A second sequence in the same caches, which still hold the first.
     const auto other = tokens({kRows, 5}, kVocabulary, "other tokens");
     expect_close(bound.decoded(other), bound.at_once(other), tolerance, "logits");
+  }
+}
+
+// However many tokens come at once, at first.
+TEST_P(DecodeTest, BeginsWithSeveralTokensAtOnce) {
+  const auto sequence = tokens({kRows, kContext}, kVocabulary, "tokens");
+  Bound bound(gpt(GetParam().options), DType::float64);
+  const auto want = bound.at_once(sequence);
+  for (const std::int64_t begin : {2, 5, 9}) {
+    const auto got = bound.begun(sequence, begin);
+    for (std::int64_t n = 0; n < kRows; ++n) {
+      for (std::int64_t t = begin - 1; t < kContext; ++t) {
+        for (std::int64_t i = 0; i < kVocabulary; ++i) {
+          const auto at = (n * got.shape()[1] + t - begin + 1) * kVocabulary + i;
+          ASSERT_NEAR(got.item(at), want.item((n * kContext + t) * kVocabulary + i), 1e-12)
+              << begin << " at once, position " << t;
+        }
+      }
+    }
   }
 }
 

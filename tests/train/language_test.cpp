@@ -347,6 +347,13 @@ TEST(Generate, PresetsGoOnFromWhatTheyKept) {
     EXPECT_TRUE(train::Generator(model).cached());
     const auto tokens = generated(model, "the cat", 40, {}, 3, true);
     EXPECT_EQ(tokens, generated(model, "the cat", 40, {}, 3, false));
+    // A prompt is taken at once.
+    for (const std::size_t n : {2, 7, 16}) {
+      const auto prompt = std::span(tokens).first(n);
+      EXPECT_THAT(train::Generator(model).next(prompt),
+                  testing::Pointwise(testing::DoubleNear(1e-12),
+                                     train::Generator(model, false).next(prompt)));
+    }
     // The window's logits are those of training: of the last position of a whole forward pass.
     train::Generator cached(model), window(model, false);
     for (const std::size_t n : {1, 5, 16, 17}) {

@@ -8,15 +8,15 @@
 namespace descent::nn {
 namespace {
 
-// [rows] -> [rows, vocabulary].
+// [rows] or [rows, T] -> [rows, vocabulary], after the last token.
 Value logits(const Layer& model, Scope& scope, const Value& tokens) {
-  const auto rows = tokens.shape()[0];
-  const Value y = (*model)(scope, reshape(tokens, {rows, 1}));
-  if (y.rank() == 3 && y.shape()[0] == rows && y.shape()[1] == 1) {
-    return reshape(y, {rows, y.shape()[2]});
+  const auto rows = tokens.shape()[0], time = tokens.rank() == 2 ? tokens.shape()[1] : 1;
+  const Value y = (*model)(scope, reshape(tokens, {rows, time}));
+  if (y.rank() == 3 && y.shape()[0] == rows && y.shape()[1] == time) {
+    return reshape(slice(y, 1, time - 1, time), {rows, y.shape()[2]});
   }
   throw Error(ErrorKind::usage,
-              fmt::format("{} gives {} for one token, which is no language model",
+              fmt::format("{} gives {} for its tokens, which is no language model",
                           model->describe(), to_string(y.type())),
               "decoder", "a language model maps tokens [N, T] to [N, T, vocabulary]");
 }

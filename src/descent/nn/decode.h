@@ -11,6 +11,9 @@
 //   Plan step = compile(decoder.step, inputs, {.donate = decoder.donate()});
 //   // each token: write position and token, step.run(), logits = step.output(0)
 //
+// The first T tokens may come at once: another plan of the same step, whose tokens are [1, T], at
+// position 0.
+//
 // A sequence begins with position 0: what caches hold beyond the position is not read, but modules
 // with a state of another kind (recurrent ones) want zeros again.
 #pragma once
@@ -33,6 +36,7 @@ struct Decoder {
   std::vector<Variable> caches;
   // Variables, caches, position int64 [], tokens int64 [rows]
   //   -> logits [rows, vocabulary], caches with the token.
+  // Tokens int64 [rows, T]: all of them, and the logits after the last; position must be 0.
   Fn step;
   // Of the step's outputs to its inputs: each cache in its own memory.
   std::map<int, int> donate() const;

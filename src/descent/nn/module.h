@@ -80,8 +80,8 @@ class Scope {
   Value key() const;
 
   // Decoding token by token (nn/decode.h): the model is called with [N, 1] tokens, `position`
-  // (int64 scalar) counts those before, and caches have room for `context` of them. Without it
-  // null.
+  // (int64 scalar) counts those before, and caches have room for `context` of them; the first ones
+  // may come together, [N, T] at position 0. Without it null.
   void decode(Value position, std::int64_t context, std::map<std::string, Value> caches = {});
   bool decoding() const { return static_cast<bool>(position_); }
   const Value& position() const { return position_; }

@@ -100,34 +100,27 @@ class Window {
   Plan plan_;
 };
 
-// The model over one token at a time, with what its modules keep of those before.
+// The model over one token at a time, with what its modules keep of those before. The first tokens
+// go through it at once.
 class Cached {
  public:
   explicit Cached(const SavedModel& m) {
-    const auto decoder = nn::decoder(
+    decoder_ = nn::decoder(
         m.model, {.rows = 1, .context = m.transform.text().context, .dtype = dtype_of(m.config)});
     std::map<std::string, Array> variables(m.variables.begin(), m.variables.end());
-    std::vector<PlanInput> inputs;
-    for (const auto& v : decoder.variables)
-      inputs.push_back({v.type, v.name, variables.at(v.name)});
-    for (const auto& v : decoder.caches) {
+    for (const auto& v : decoder_.variables)
+      kept_.push_back({v.type, v.name, variables.at(v.name)});
+    for (const auto& v : decoder_.caches) {
       caches_.emplace_back(v.type.dtype, v.type.shape);
-      inputs.push_back({v.type, v.name, caches_.back()});
+      kept_.push_back({v.type, v.name, caches_.back()});
     }
-    first_ = static_cast<int>(inputs.size());
-    inputs.push_back({{DType::int64, {}, false}, "position", {}});
-    inputs.push_back({{DType::int64, {1}, false}, "token", {}});
-    plan_ = compile(decoder.step, inputs, {.donate = decoder.donate()});
+    first_ = static_cast<int>(kept_.size());
+    plan_ = plan_for({1});
   }
 
   // At most `context` tokens. Those that go on from the last call's are not computed again.
   const Array& next(std::span<const data::Token> tokens) {
-    const bool goes_on =
-        fed_.size() < tokens.size() && std::equal(fed_.begin(), fed_.end(), tokens.begin());
-    if (!goes_on) {
-      fed_.clear();
-      for (auto& cache : caches_) std::memset(cache.raw(), 0, cache.bytes());
-    }
+    if (!goes_on(tokens)) forget();
     for (auto i = fed_.size(); i < tokens.size(); ++i) {
       plan_.input(first_).as<std::int64_t>()[0] = static_cast<std::int64_t>(i);
       plan_.input(first_ + 1).as<std::int64_t>()[0] = tokens[i];
@@ -137,11 +130,42 @@ class Cached {
     return plan_.output(0);
   }
 
+  // All tokens at once, by a plan for exactly as many.
+  const Array& begin(std::span<const data::Token> tokens) {
+    forget();
+    const auto n = std::ssize(tokens);
+    if (n != length_) beginning_ = plan_for({1, n}), length_ = n;
+    beginning_.input(first_).as<std::int64_t>()[0] = 0;
+    std::ranges::copy(tokens, beginning_.input(first_ + 1).as<std::int64_t>().begin());
+    beginning_.run();
+    fed_.assign(tokens.begin(), tokens.end());
+    return beginning_.output(0);
+  }
+  // Whether some of the tokens are known from the last call.
+  bool goes_on(std::span<const data::Token> tokens) const {
+    return !fed_.empty() && fed_.size() < tokens.size() &&
+           std::equal(fed_.begin(), fed_.end(), tokens.begin());
+  }
+
  private:
-  int first_ = 0;
+  void forget() {
+    fed_.clear();
+    for (auto& cache : caches_) std::memset(cache.raw(), 0, cache.bytes());
+  }
+  Plan plan_for(const Shape& tokens) const {
+    auto inputs = kept_;
+    inputs.push_back({{DType::int64, {}, false}, "position", {}});
+    inputs.push_back({{DType::int64, tokens, false}, "tokens", {}});
+    return compile(decoder_.step, inputs, {.donate = decoder_.donate()});
+  }
+
+  nn::Decoder decoder_;
+  std::vector<PlanInput> kept_;  // of every plan: variables, caches
+  int first_ = 0;                // the input after them
   std::vector<Array> caches_;
   std::vector<data::Token> fed_;
-  Plan plan_;
+  std::ptrdiff_t length_ = 0;  // tokens that beginning_ takes
+  Plan plan_, beginning_;
 };
 
 bool close(const Array& a, const Array& b) {
@@ -160,6 +184,7 @@ struct Generator::Impl {
   std::int64_t context;
   Window window;
   std::optional<Cached> cached;
+  std::optional<bool> at_once;  // nothing: not found out yet
   std::vector<double> logits;
 
   Impl(const SavedModel& m, bool cache) : saved(m), context(m.transform.text().context), window(m) {
@@ -171,15 +196,43 @@ struct Generator::Impl {
       return;  // a layer that cannot take one token by itself
     }
     // A layer that looks at more than its own token and keeps nothing would take it without a word.
-    std::vector<data::Token> probe;
-    for (std::int64_t i = 0; i < std::min<std::int64_t>(context, 3); ++i)
-      probe.push_back(static_cast<data::Token>(i % m.transform.vocabulary()));
+    const auto probe = some_tokens();
     if (!close(cached->next(probe), window.next(probe))) cached.reset();
+  }
+
+  std::vector<data::Token> some_tokens() const {
+    std::vector<data::Token> some;
+    for (std::int64_t i = 0; i < std::min<std::int64_t>(context, 3); ++i)
+      some.push_back(static_cast<data::Token>(i % saved.transform.vocabulary()));
+    return some;
+  }
+  // Whether a prompt may come at once: a few tokens of one, and one behind them, give what the
+  // window gives. Found out where it first matters.
+  bool begins_at_once() {
+    if (at_once) return *at_once;
+    const auto probe = some_tokens();
+    const auto prompt = std::span(probe).first(probe.size() - 1);
+    try {
+      at_once = close(cached->begin(prompt), window.next(prompt)) &&
+                close(cached->next(probe), window.next(probe));
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::usage) throw;
+      at_once = false;
+    }
+    return *at_once;
+  }
+
+  const Array& cached_next(std::span<const data::Token> tokens) {
+    // For fewer tokens, compiling a plan would take longer than the steps that it saves.
+    constexpr std::size_t few = 16;
+    if (tokens.size() >= few && !cached->goes_on(tokens) && begins_at_once())
+      return cached->begin(tokens);
+    return cached->next(tokens);
   }
 
   std::span<const double> next(std::span<const data::Token> tokens) {
     const bool fits = std::ssize(tokens) <= context;
-    logits = (cached && fits ? cached->next(tokens) : window.next(tokens)).to_vector();
+    logits = (cached && fits ? cached_next(tokens) : window.next(tokens)).to_vector();
     return logits;
   }
 };

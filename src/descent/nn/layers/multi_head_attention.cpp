@@ -82,7 +82,8 @@ class MultiHeadAttention final : public Module {
     return packed_attention(qkv, options);
   }
 
-  // One new token against the keys and values of all before and its own.
+  // One new token against the keys and values of all before and its own; or the first tokens, which
+  // have none before.
   Value decoded(Scope& scope, const Value& qkv) const {
     if (!o_.causal) {
       throw Error(ErrorKind::usage, "only causal attention can be decoded token by token", {},
@@ -90,10 +91,12 @@ class MultiHeadAttention final : public Module {
     }
     const auto& shape = qkv.shape();
     const auto rows = shape[0], heads = shape[3], dim = shape[4], context = scope.context();
+    const auto time = shape[1];
     // [N, 1, 3, H, D] has the memory of [N, 3, H, 1, D].
-    const Value parts = reshape(qkv, {rows, 3, heads, 1, dim});
+    const Value parts =
+        time == 1 ? reshape(qkv, {rows, 3, heads, 1, dim}) : transpose(qkv, {0, 2, 3, 1, 4});
     const auto part = [&](int i) {
-      return reshape(slice(parts, 1, i, i + 1), {rows, heads, 1, dim});
+      return reshape(slice(parts, 1, i, i + 1), {rows, heads, time, dim});
     };
     const auto extended = [&](const char* name, const Value& value) {
       const Value cache = scope.cache(name, {rows, heads, context, dim});
@@ -102,6 +105,7 @@ class MultiHeadAttention final : public Module {
       return updated;
     };
     const Value keys = extended("k", part(1)), values = extended("v", part(2));
+    if (time > 1) return packed_attention(qkv, {.causal = true});
     const Value seen = broadcast_to(less_equal(iota(context), scope.position()), {rows, context});
     const Value y = attention(part(0), keys, values, {.key_mask = seen});
     return reshape(y, {rows, 1, heads * dim});
