@@ -165,6 +165,9 @@ struct EmbeddingOptions {
   Initializer init = normal(1);
   // A token whose row is zero and stays so; layers that go over time leave it out (Scope::mask).
   std::optional<std::int64_t> padding_idx = {};
+  // The gradient stays the rows of the batch's tokens, and the other rows are updated when they are
+  // next looked up (optim/lazy_rows.h). For weights that are used here alone.
+  bool sparse = false;
 };
 // Row of each token: [N, T] -> [N, T, dim]. weight [vocabulary, dim].
 Layer embedding(EmbeddingOptions options);

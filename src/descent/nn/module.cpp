@@ -10,6 +10,7 @@
 #include "descent/autodiff/autodiff.h"
 #include "descent/base/error.h"
 #include "descent/ir/value.h"
+#include "descent/ops/ops.h"
 
 namespace descent::nn {
 namespace {
@@ -35,6 +36,14 @@ Error located(const Error& error, const std::string& path, const Module& module)
   return where.starts_with("layer ") ? error : error.at(place);
 }
 
+[[noreturn]] void used_twice(const std::string& full) {
+  throw Error(ErrorKind::usage,
+              fmt::format("\"{}\" is sparse and is used in two places (tied weights): its gradient "
+                          "is more than the rows that are looked up",
+                          full),
+              {}, "set sparse = false, or give each place weights of its own");
+}
+
 // The placeholder of a batch: activations are per shard.
 Value batch_input(Type batch) {
   batch.per_shard = true;
@@ -57,6 +66,18 @@ Value Scope::parameter(const std::string& name, const Shape& shape, const Initia
   return variable(name, shape, init, true, decay);
 }
 
+Value Scope::rows(const std::string& name, const Shape& shape, const Initializer& init,
+                  const Value& index, bool sparse) {
+  const auto full = joined(path_, name);
+  if (sparse && describing_ && bound_.contains(full)) used_twice(full);
+  if (sparse && !describing_ && look_up) {
+    if (Value own = look_up(full, index)) return own;
+  }
+  const Value table = parameter(name, shape, init);
+  if (sparse && describing_) variables_.back().sparse = true;
+  return gather(table, index);
+}
+
 Value Scope::buffer(const std::string& name, const Shape& shape, const Initializer& init) {
   return variable(name, shape, init, false, false);
 }
@@ -70,6 +91,9 @@ Value Scope::variable(const std::string& name, const Shape& shape, const Initial
 Value Scope::described(const std::string& full, const Shape& shape, const Initializer& init,
                        bool trained, bool decay) {
   if (const auto before = bound_.find(full); before != bound_.end()) {
+    for (const auto& v : variables_) {
+      if (v.name == full && v.sparse) used_twice(full);
+    }
     if (before->second.shape() == shape) return before->second;
     throw Error(ErrorKind::usage,
                 fmt::format("\"{}\" is asked for with shape {} and with shape {}", full,

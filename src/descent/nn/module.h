@@ -23,6 +23,7 @@ struct Variable {
   bool trained = true;
   bool decay = true;  // false for biases and normalisation parameters: weight decay leaves them out
   bool frozen = false;  // a parameter that is not trained any more (nn/transfer.h)
+  bool sparse = false;  // a table that is looked up in one place and used in no other (Scope::rows)
 
   bool parameter() const { return trained || frozen; }
 };
@@ -60,6 +61,13 @@ class Scope {
   // bound, and one that names both shapes where it has another.
   Value parameter(const std::string& name, const Shape& shape, const Initializer& init,
                   bool decay = true);
+  // Rows of a parameter [rows, ...] by their int64 index: gather(parameter, index). `sparse` says
+  // that this is all the model does with the parameter, so that its gradient may stay the rows that
+  // were looked up (optim/lazy_rows.h); an error where the model asks for it twice.
+  Value rows(const std::string& name, const Shape& shape, const Initializer& init,
+             const Value& index, bool sparse);
+  // Where it is set, it gives the rows of sparse parameters, by full name; null: none of its own.
+  std::function<Value(const std::string& name, const Value& index)> look_up;
   Value buffer(const std::string& name, const Shape& shape, const Initializer& init);
   // The buffer's value after this step (ignored when not training).
   void update_buffer(const std::string& name, Value value);

@@ -11,6 +11,17 @@
 
 namespace descent::nn {
 
+// Of layers and models that hold a table of tokens.
+inline Option sparse_option() {
+  return {.key = "sparse",
+          .type = OptionType::boolean,
+          .fallback = false,
+          .help =
+              "update only the rows of the table that a batch looks up, and make up for the "
+              "others' updates when they are next looked up: the same weights, sooner where "
+              "the table is large"};
+}
+
 // One number for height and width, or the two.
 inline Size2d size_of_list(const std::vector<std::int64_t>& list, const std::string& where) {
   if (list.size() == 1) return list[0];

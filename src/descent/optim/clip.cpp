@@ -25,8 +25,8 @@ class ClipByGlobalNorm final : public Transform {
  public:
   explicit ClipByGlobalNorm(double max_norm) : max_norm_(max_norm) {}
   std::string name() const override { return "clip_by_global_norm"; }
-  void update(Values& updates, Values&, const UpdateContext&) const override {
-    if (updates.empty()) return;
+  void update(Values& updates, Values&, const UpdateContext& context) const override {
+    if (updates.empty() || context.zero_gradients) return;
     const auto factor = minimum(max_norm_ / (norm_of(updates) + 1e-6), 1.0);
     for (auto& g : updates) g = g * factor;
   }

@@ -62,7 +62,8 @@ class Partition final : public Transform {
                           .variant = variant % optimizer.variants(),
                           .loss = context.loss,
                           .key = context.key,
-                          .sampled_loss = context.sampled_loss};
+                          .sampled_loss = context.sampled_loss,
+                          .zero_gradients = context.zero_gradients};
       variant /= optimizer.variants();
       give_derivatives(inner, members.index, context);
       optimizer.update(part_updates, part_state, inner);

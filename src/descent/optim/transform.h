@@ -50,6 +50,9 @@ struct UpdateContext {
   // product of its gradients is the Fisher matrix. Null also where the loss has no such
   // distribution.
   std::function<Value()> sampled_loss = {};
+  // The gradients are known to be 0, all of them: what a table's row goes through in a step that
+  // does not look it up (lazy_rows.h).
+  bool zero_gradients = false;
 };
 
 class Transform {

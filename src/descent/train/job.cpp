@@ -9,6 +9,7 @@
 #include "descent/io/safetensors.h"
 #include "descent/nn/registry.h"
 #include "descent/nn/transfer.h"
+#include "descent/optim/lazy_rows.h"
 #include "descent/optim/partition.h"
 #include "descent/optim/registry.h"
 #include "descent/train/optimizer_load.h"
@@ -134,6 +135,21 @@ void set_length(const Config& config, Job& job, std::int64_t rows) {
   job.total_steps = t.has("steps") ? t.integer("steps") : job.batches.steps_of(t.integer("epochs"));
 }
 
+// What needs the whole gradient of a table, or looks it up where its rows cannot be reached.
+void check_sparse(const Config& config, const std::string& table) {
+  const Options& t = config.train;
+  const auto refuse = [&table](const char* option, const char* why) {
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("\"{}\" is sparse, which train.{} does not allow: {}", table, option, why),
+        "[train]", fmt::format("leave out train.{}, or set sparse = false", option));
+  };
+  if (t.integer("accumulate") > 1) refuse("accumulate", "it sums whole gradients");
+  if (t.boolean("rematerialise")) {
+    refuse("rematerialise", "what is looked up must be there in the backward pass");
+  }
+}
+
 }  // namespace
 
 void set_schedule(Job& job, const std::function<optim::Schedule(double lr)>& schedule_of) {
@@ -148,12 +164,20 @@ void set_schedule(Job& job, const std::function<optim::Schedule(double lr)>& sch
     if (options.has("weight_decay")) group.weight_decay = options.number("weight_decay");
   }
   std::vector<std::string> names;
+  std::vector<optim::Parameter> info;
+  std::vector<std::size_t> tables;
   for (const auto& v : job.variables) {
-    if (v.trained) names.push_back(v.name);
+    if (!v.trained) continue;
+    if (v.sparse) tables.push_back(names.size());
+    names.push_back(v.name);
+    info.push_back({v.name, v.type, v.decay});
   }
   optim::require_members(groups, names);
   job.optimizer =
       optim::grouped(config.optimizer.text("name"), config.optimizer, job.schedule, groups);
+  if (tables.empty()) return;
+  check_sparse(config, names[tables[0]]);
+  job.optimizer = optim::lazy_rows(job.optimizer, info, tables);
 }
 
 std::string title_of(const Config& config) {

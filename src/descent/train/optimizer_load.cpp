@@ -137,7 +137,7 @@ nn::Tree load_optimizer(const Config& config, const optim::Optimizer& optimizer,
   nn::Tree tree;
   for (const auto& tensor : optimizer->state(info)) {
     Array value(tensor.type.dtype, tensor.type.shape);
-    bool known = false;
+    bool known = tensor.name.starts_with("lazy.");  // of sparse tables: all rows are up to date
     for (const auto& slot : kSlots) {
       const auto parameter = parameter_of(tensor.name, slot);
       if (!parameter) continue;

@@ -4,6 +4,7 @@
 
 #include "descent/base/error.h"
 #include "descent/base/file.h"
+#include "descent/train/averaged.h"
 #include "descent/train/divergence.h"
 #include "descent/train/evaluate.h"
 
@@ -106,8 +107,12 @@ ReplayReport replay(const std::string& path, const std::vector<std::string>& ass
   TrainState state = decode(bytes, empty_state(job, options.dtype), path);
   *job.rate_factor = state.rate_factor;
   TrainStep step(job.model, job.loss, job.optimizer, job.variables, state, options);
-  EvalStep eval(job.model, job.loss, job.variables, state.parameters, state.buffers, options,
-                summary_for(job.data.transform));
+  // Sparse tables as they are with all rows caught up.
+  const bool lazy = optim::as_lazy_rows(job.optimizer) != nullptr;
+  AveragedWeights weights(job.optimizer, job.variables, state);
+  if (lazy) weights.refresh();
+  EvalStep eval(job.model, job.loss, job.variables, lazy ? weights.tree() : state.parameters,
+                state.buffers, options, summary_for(job.data.transform));
   ReplayReport report{.step = state.step + 1,
                       .epoch = input.batch.cursor.epoch + 1,
                       .batch = input.batch.cursor.batch + 1,

@@ -1,7 +1,9 @@
 #include "descent/train/step.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "descent/autodiff/autodiff.h"
 #include "descent/ir/graph.h"
@@ -15,6 +17,26 @@ PlanInput batch_input(const Array& a, int shards, const char* name) {
   Shape s = a.shape();
   s[0] /= shards;
   return {{a.dtype(), s, true}, name, {}};
+}
+
+std::optional<std::size_t> place_of(const std::vector<nn::Variable>& variables,
+                                    const std::string& name) {
+  const auto found = std::ranges::find(variables, name, &nn::Variable::name);
+  if (found == variables.end()) return {};
+  return static_cast<std::size_t>(found - variables.begin());
+}
+
+// {loss, gradients...}; those of sparse tables with respect to the rows that the loss looks up.
+Values loss_and_gradients(const ScalarFn& loss, ValueSpan parameters,
+                          const std::map<std::size_t, optim::LazyRows::Looked>& looked) {
+  Values wanted;
+  for (const auto& v : parameters) wanted.push_back(identity(v));
+  const Value result = loss(wanted);
+  for (const auto& [at, table] : looked) wanted[at] = table.slots[0];
+  Values all{result};
+  for (auto& g : gradients(Values{result}, wanted, Values{ones_like(result)}))
+    all.push_back(std::move(g));
+  return all;
 }
 
 void fill(const Array& to, const Array& from) { std::memcpy(to.raw(), from.raw(), from.bytes()); }
@@ -65,6 +87,7 @@ TrainStep::TrainStep(const nn::Layer& model, const nn::Loss& loss,
     : model_(model),
       loss_(loss),
       optimizer_(optimizer),
+      lazy_(optim::as_lazy_rows(optimizer)),
       key_(DType::int64, {}),
       state_(state),
       options_(std::move(options)) {
@@ -90,7 +113,8 @@ Values TrainStep::trace(ValueSpan in, const PlanKey& plan, Probe* probe) const {
   options.rematerialise = plan.rematerialise;
   std::map<std::string, Value> updated;
   std::vector<nn::LayerOutput> layers;
-  Value prediction;  // of the latest pass
+  std::map<std::size_t, optim::LazyRows::Looked> looked;  // of sparse tables, by parameter
+  Value prediction;                                       // of the latest pass
   const auto loss_at = [&](ValueSpan theta, std::map<std::string, Value>* updates) {
     std::vector<nn::Variable> all = trained_;
     all.insert(all.end(), kept_.begin(), kept_.end());
@@ -98,13 +122,23 @@ Values TrainStep::trace(ValueSpan in, const PlanKey& plan, Probe* probe) const {
     values.insert(values.end(), buffers.begin(), buffers.end());
     nn::Scope scope = bind_scope(all, values, true, key, options);
     if (probe != nullptr && updates != nullptr) scope.outputs = &layers;
+    if (lazy_ != nullptr) {
+      scope.look_up = [&](const std::string& name, const Value& index) -> Value {
+        const auto at = place_of(trained_, name);
+        if (!at) return {};  // frozen
+        auto& rows = looked[*at] =
+            lazy_->look_up(*at, index, plan.rows / x.shape()[0], parameters, state);
+        rows.slots[0] = identity(rows.slots[0]);  // what is differentiated with respect to
+        return gather(rows.slots[0], rows.places);
+      };
+    }
     prediction = (*model_)(scope, x);
     const Value result = loss_(prediction, y, w);
     if (updates != nullptr) *updates = scope.updated();
     return result;
   };
-  const Values g =
-      value_and_grad([&](ValueSpan theta) { return loss_at(theta, &updated); })(parameters);
+  const Values g = loss_and_gradients([&](ValueSpan theta) { return loss_at(theta, &updated); },
+                                      parameters, looked);
   const ValueSpan gradients = ValueSpan(g).subspan(1);
   const Value own = prediction;  // before an optimizer looks at other weights
   Value square_sum = scalar(0, options_.dtype);
@@ -119,32 +153,40 @@ Values TrainStep::trace(ValueSpan in, const PlanKey& plan, Probe* probe) const {
       return loss_(own, loss_.sample(own, key), w);
     };
   }
-  const optim::Updated next = optim::apply_optimizer(
-      optimizer_, gradients, state,
-      {.parameters = parameters,
-       .info = info_,
-       .scalars = scalars,
-       .variant = plan.variant,
-       .loss = g[0],
-       .key = key,
-       .gradient_at = [&](ValueSpan theta) { return grad(again)(theta); },
-       .hessian_product = [&](ValueSpan v) { return hvp(again, parameters, v); },
-       .sampled_loss = sampled_loss});
+  // A probe is shown whole tables as they would be without laziness.
+  Values seen(parameters.begin(), parameters.end());
+  if (lazy_ != nullptr && probe != nullptr) seen = lazy_->averaged(parameters, state, info_);
+  const optim::UpdateContext context{
+      .parameters = parameters,
+      .info = info_,
+      .scalars = scalars,
+      .variant = plan.variant,
+      .loss = g[0],
+      .key = key,
+      .gradient_at = [&](ValueSpan theta) { return grad(again)(theta); },
+      .hessian_product = [&](ValueSpan v) { return hvp(again, parameters, v); },
+      .sampled_loss = sampled_loss};
+  optim::Updated next;
+  if (lazy_ == nullptr) next = optim::apply_optimizer(optimizer_, gradients, state, context);
   // A step that is not finite changes nothing: the state before it can be looked at, saved, gone on
   // from.
   const Value good = is_finite(g[0] + norm);
+  if (lazy_ != nullptr) next = lazy_->apply(gradients, state, context, looked, good);
+  const auto guarded = [&](const Value& now, const Value& before) {
+    return lazy_ != nullptr ? now : select(good, now, before);
+  };
   Values out;
-  for (std::size_t i = 0; i < p; ++i)
-    out.push_back(select(good, next.parameters[i], parameters[i]));
+  for (std::size_t i = 0; i < p; ++i) out.push_back(guarded(next.parameters[i], parameters[i]));
   for (std::size_t i = 0; i < b; ++i) {
     const auto it = updated.find(kept_[i].name);
     out.push_back(it == updated.end() ? buffers[i] : select(good, it->second, buffers[i]));
   }
-  for (std::size_t i = 0; i < s; ++i) out.push_back(select(good, next.state[i], state[i]));
+  for (std::size_t i = 0; i < s; ++i) out.push_back(guarded(next.state[i], state[i]));
   out.push_back(g[0]);
   out.push_back(norm);
   if (probe == nullptr) return out;
-  for (auto& v : probe->outputs({.parameters = parameters,
+  if (lazy_ != nullptr) next.parameters = lazy_->averaged(next.parameters, next.state, info_);
+  for (auto& v : probe->outputs({.parameters = seen,
                  .gradients = gradients,
                  .next = next.parameters,
                  .layers = layers,

@@ -8,7 +8,7 @@
 #include "descent/data/loader.h"
 #include "descent/nn/loss.h"
 #include "descent/nn/module.h"
-#include "descent/optim/transform.h"
+#include "descent/optim/lazy_rows.h"
 #include "descent/train/probe.h"
 #include "descent/train/state.h"
 
@@ -83,6 +83,7 @@ class TrainStep {
   nn::Layer model_;
   nn::Loss loss_;
   optim::Optimizer optimizer_;
+  const optim::LazyRows* lazy_;  // the optimizer, where there are sparse tables; else null
   std::vector<nn::Variable> trained_, kept_;
   std::vector<optim::Parameter> info_;
   std::vector<optim::HostScalar> scalars_;

@@ -149,7 +149,8 @@ void Run::build_steps() {
                                           state_, options, job_.batches.accumulate());
   }
   weights_ = std::make_unique<AveragedWeights>(job_.optimizer, job_.variables, state_);
-  if (weights_->any() && !state_.buffers.empty()) {
+  const bool averages = weights_->any() && optim::as_lazy_rows(job_.optimizer) == nullptr;
+  if (averages && !state_.buffers.empty()) {
     sink_.message(track::Level::note, "average",
                   "averaged weights are validated and saved; the running statistics of the "
                   "normalisation are those of the weights that are trained");
@@ -170,6 +171,7 @@ void Run::keep_good() {
 
 // The compiled step has left the state as it was before.
 void Run::diverged(const data::Batch& batch, const TrainStep::Result& result) {
+  weights_->refresh();
   const Failure failure =
       explain({job_, state_, *step_, *eval_, *loader_, options_.directory}, batch, result);
   const Error& error = failure.error;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "descent/nn/layers.h"
+#include "descent/nn/options.h"
 #include "descent/nn/registry.h"
 #include "descent/ops/ops.h"
 
@@ -29,8 +30,7 @@ class Embedding final : public Module {
                   fmt::format("embedding wants int64 tokens, not {}", to_string(x.type())), {},
                   "put it first in the model, and give the model text or integer columns");
     }
-    const auto weight = scope.parameter("weight", {o_.vocabulary, o_.dim}, init());
-    const Value rows = gather(weight, x);
+    const Value rows = scope.rows("weight", {o_.vocabulary, o_.dim}, init(), x, o_.sparse);
     if (!o_.padding_idx) return rows;
     const auto padding = scalar(static_cast<double>(*o_.padding_idx), DType::int64);
     const Value real = not_equal(x, padding);
@@ -82,11 +82,13 @@ void register_embedding(LayerRegistry& registry) {
                     .type = OptionType::integer,
                     .fallback = -1,
                     .help = "token whose row is zero and stays so; -1: none",
-                    .min = -1}},
+                    .min = -1},
+                   sparse_option()},
        .make = [](const Options& options) {
          EmbeddingOptions wanted{.vocabulary = options.integer("vocabulary"),
                                  .dim = options.integer("dim"),
-                                 .init = initializer(options.text("init"), "embedding: init")};
+                                 .init = initializer(options.text("init"), "embedding: init"),
+                                 .sparse = options.boolean("sparse")};
          if (options.integer("padding_idx") >= 0) {
            wanted.padding_idx = options.integer("padding_idx");
          }

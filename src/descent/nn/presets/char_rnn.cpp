@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "descent/nn/layers.h"
+#include "descent/nn/options.h"
 #include "descent/nn/product.h"
 #include "descent/nn/registry.h"
 
@@ -18,7 +19,7 @@ struct CharRnnOptions {
   std::int64_t embedding = 128, outputs = 1;
   std::string cell = "lstm";
   RecurrentLayerOptions recurrent;
-  bool tied = false;
+  bool tied = false, sparse = false;
   std::optional<std::int64_t> padding = {};
 };
 
@@ -40,8 +41,14 @@ class CharRnn final : public Module {
                                     width, o_.embedding),
                   "char_rnn", "set tied = false, or embedding to that width");
     }
+    if (o_.sparse && o_.vocabulary == 0) {
+      throw Error(ErrorKind::usage,
+                  "sparse needs an embedding, which sequences of numbers have not", "char_rnn",
+                  "leave it out");
+    }
     if (o_.vocabulary > 0) {
-      EmbeddingOptions embedded{.vocabulary = o_.vocabulary, .dim = o_.embedding};
+      EmbeddingOptions embedded{
+          .vocabulary = o_.vocabulary, .dim = o_.embedding, .sparse = o_.sparse};
       // As the output's matrix, rows of unit variance would give logits far from 0.
       if (o_.tied) embedded.init = uniform(1 / std::sqrt(static_cast<double>(o_.embedding)));
       layers_.emplace_back("embedding", nn::embedding(std::move(embedded)));
@@ -96,7 +103,8 @@ Layer make(const Options& options, const Problem& problem) {
                     .dropout = options.number("dropout"),
                     .returns = options.text("return") == "last" ? Returns::last : Returns::sequence,
                     .truncate = options.integer("truncate")},
-      .tied = options.boolean("tied")};
+      .tied = options.boolean("tied"),
+      .sparse = options.boolean("sparse")};
   if (options.integer("padding") >= 0 && problem.vocabulary > 0)
     wanted.padding = options.integer("padding");
   return std::make_shared<const CharRnn>(std::move(wanted));
@@ -150,6 +158,7 @@ void register_char_rnn(PresetRegistry& registry) {
                     .type = OptionType::boolean,
                     .fallback = false,
                     .help = "the output matrix is that of the embedding"},
+                   sparse_option(),
                    {.key = "padding",
                     .type = OptionType::integer,
                     .fallback = -1,

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "descent/nn/layers.h"
+#include "descent/nn/options.h"
 #include "descent/nn/product.h"
 #include "descent/nn/registry.h"
 #include "descent/nn/transformer_options.h"
@@ -18,7 +19,7 @@ namespace {
 struct GptOptions {
   std::int64_t layers = 4, width = 128, context = 0, vocabulary = 0;
   std::string positions = "learned";
-  bool tied = true, residual_scale = true;
+  bool tied = true, residual_scale = true, sparse = false;
   TransformerBlockOptions block;
 };
 
@@ -31,7 +32,9 @@ class Gpt final : public Module {
     attention.rotary = o_.positions == "rotary";
     attention.init = init;
     if (o_.residual_scale) attention.projection_init = normal(residual_deviation(o_.layers));
-    add("wte", embedding({.vocabulary = o_.vocabulary, .dim = o_.width, .init = init}));
+    add("wte",
+        embedding(
+            {.vocabulary = o_.vocabulary, .dim = o_.width, .init = init, .sparse = o_.sparse}));
     if (o_.positions == "learned") add("wpe", position_embedding({.context = o_.context}));
     if (o_.positions == "sinusoidal") add("wpe", sinusoidal_positions());
     if (attention.dropout > 0) add("drop", dropout(attention.dropout));
@@ -82,6 +85,7 @@ Layer make(const Options& options, const Problem& problem) {
                     .positions = options.text("positions"),
                     .tied = options.boolean("tied"),
                     .residual_scale = options.boolean("residual_scale"),
+                    .sparse = options.boolean("sparse"),
                     .block = block_from(options)};
   if (wanted.context == 0) wanted.context = problem.sample[0];
   return std::make_shared<const Gpt>(std::move(wanted));
@@ -99,6 +103,7 @@ void register_gpt(PresetRegistry& registry) {
                      .type = OptionType::boolean,
                      .fallback = true,
                      .help = "smaller initial values where blocks add to their input, as GPT-2"});
+  options.push_back(sparse_option());
   registry.add({.name = "gpt",
                 .help = "causal transformer that predicts the next token",
                 .options = std::move(options),

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "descent/nn/layers.h"
+#include "descent/nn/options.h"
 #include "descent/nn/registry.h"
 #include "descent/nn/transformer_options.h"
 #include "descent/ops/ops.h"
@@ -15,6 +16,7 @@ struct ClassifierOptions {
   std::optional<std::int64_t> padding;
   std::string positions = "learned";
   TransformerBlockOptions block;
+  bool sparse = false;
 };
 
 class TextClassifier final : public Module {
@@ -28,7 +30,8 @@ class TextClassifier final : public Module {
     add("wte", embedding({.vocabulary = o_.vocabulary,
                           .dim = o_.width,
                           .init = init,
-                          .padding_idx = o_.padding}));
+                          .padding_idx = o_.padding,
+                          .sparse = o_.sparse}));
     if (o_.positions == "learned") add("wpe", position_embedding({.context = o_.context}));
     if (o_.positions == "sinusoidal") add("wpe", sinusoidal_positions());
     if (attention.dropout > 0) add("drop", dropout(attention.dropout));
@@ -90,7 +93,8 @@ Layer make(const Options& options, const Problem& problem) {
                            .vocabulary = problem.vocabulary,
                            .classes = problem.outputs,
                            .positions = options.text("positions"),
-                           .block = block_from(options)};
+                           .block = block_from(options),
+                           .sparse = options.boolean("sparse")};
   if (wanted.context == 0) wanted.context = problem.sample[0];
   if (options.integer("padding_idx") >= 0) wanted.padding = options.integer("padding_idx");
   return std::make_shared<const TextClassifier>(std::move(wanted));
@@ -105,6 +109,7 @@ void register_text_classifier(PresetRegistry& registry) {
                      .fallback = 0,
                      .help = "token that fills up short texts, which is not looked at; -1: none",
                      .min = -1});
+  options.push_back(sparse_option());
   registry.add({.name = "text_classifier",
                 .help = "transformer that reads a text in both directions and gives its class",
                 .options = std::move(options),
