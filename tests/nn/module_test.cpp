@@ -63,6 +63,55 @@ TEST(Describe, ParametersHaveTheTypeOfTheBatch) {
             DType::float64);
 }
 
+// A module that looks rows up, and one that also takes the table whole, first or last.
+class TwiceUsed final : public Module {
+ public:
+  explicit TwiceUsed(std::string how) : how_(std::move(how)) {}
+  Value operator()(Scope& scope, const Value& x) const override {
+    Value y;
+    if (how_ == "whole first") y = scope.parameter("weight", {7, 3}, zeros());
+    y = scope.rows("weight", {7, 3}, zeros(), x, true);
+    if (how_ == "whole last") y = scope.parameter("weight", {7, 3}, zeros());
+    if (how_ == "rows twice") y = scope.rows("weight", {7, 3}, zeros(), x, true);
+    return y;
+  }
+  std::string describe() const override { return "twice_used"; }
+
+ private:
+  std::string how_;
+};
+
+TEST(Rows, OfASparseParameterAreItsOnlyUse) {
+  const Type tokens = batch({4, 2}, DType::int64);
+  const auto variables = descent::nn::describe(std::make_shared<TwiceUsed>("once"), tokens);
+  ASSERT_EQ(variables.size(), 1);
+  EXPECT_TRUE(variables[0].sparse);
+  EXPECT_FALSE(descent::nn::describe(embedding({.vocabulary = 7, .dim = 3}), tokens)[0].sparse);
+  for (const char* how : {"whole first", "whole last", "rows twice"}) {
+    EXPECT_THAT(error_of([&] { descent::nn::describe(std::make_shared<TwiceUsed>(how), tokens); }),
+                HasSubstr("\"weight\" is sparse and is used in two places"))
+        << how;
+  }
+}
+
+// A step may give the rows itself; it is asked for sparse ones alone.
+TEST(Rows, MayComeFromTheStep) {
+  const Value index = input({DType::int64, {4}}, "tokens"), table = input({DType::float32, {7, 3}}),
+              own = input({DType::float32, {4, 3}});
+  for (const bool sparse : {true, false}) {
+    Scope scope({{"weight", table}}, true, {});
+    std::string asked;
+    scope.look_up = [&](const std::string& name, const Value& at) {
+      EXPECT_EQ(at, index);
+      asked = name;
+      return own;
+    };
+    const Value y = (*embedding({.vocabulary = 7, .dim = 3, .sparse = sparse}))(scope, index);
+    EXPECT_EQ(y == own, sparse);
+    EXPECT_EQ(asked, sparse ? "weight" : "");
+  }
+}
+
 // The numbers of rows and of shards are no part of a model.
 TEST(Describe, DoesNotDependOnTheRows) {
   const auto model = sequential(conv2d({.filters = 3}), batch_norm(), flatten(), linear(2));
