@@ -278,6 +278,50 @@ TEST_P(LazyRowsCases, LeaveAllAsItIsWhereTheStepIsNotFinite) {
     EXPECT_TRUE(identical(bed.arrays()[i], other.arrays()[i])) << i;
 }
 
+// Two tables of unequal size, with the last rows of both out of turn.
+TEST(LazyRows, MayBeSeveralTables) {
+  const std::vector<Parameter> info{{"a", {DType::float64, {7, 2}}},
+                                    {"b", {DType::float64, {5, 3}}}};
+  const Optimizer dense = adam({.lr = rate(), .weight_decay = 0.1});
+  const Optimizer sparse = lazy_rows(dense, info, {0, 1}, 4);
+  const auto* lazy = as_lazy_rows(sparse);
+  const EagerScope eager;
+  const auto zeros_of = [&](const Optimizer& optimizer) {
+    Values all;
+    for (const auto& s : optimizer->state(info))
+      all.push_back(constant(Array(s.type.dtype, s.type.shape)));
+    return all;
+  };
+  const Values ones{constant(Array(DType::float64, {7, 2})) + 1.0,
+                    constant(Array(DType::float64, {5, 3})) + 1.0};
+  Updated whole{ones, zeros_of(dense)}, rows{ones, zeros_of(sparse)};
+  for (std::int64_t t = 0; t < 30; ++t) {
+    Values scalars, whole_gradients, row_gradients;
+    for (const auto& s : dense->scalars(DType::float64))
+      scalars.push_back(scalar(s.at(t), DType::float64));
+    std::map<std::size_t, LazyRows::Looked> looked;
+    for (std::size_t i = 0; i < 2; ++i) {
+      const std::int64_t n = info[i].type.shape[0];
+      const auto place = static_cast<std::int64_t>(i);
+      const Value index = constant(Array::from<std::int64_t>(
+          {static_cast<std::int64_t>(draw(t, place) * static_cast<double>(n)),
+           static_cast<std::int64_t>(draw(t, 10 + place) * static_cast<double>(n))},
+          {2}));
+      const Value g = gather(ones[i], index) * (draw(t, 20) - 0.5);
+      looked[i] = lazy->look_up(i, index, 1, rows.parameters, rows.state);
+      whole_gradients.push_back(scatter_add(g, index, n));
+      row_gradients.push_back(scatter_add(g, looked[i].places, 2));
+    }
+    whole = apply_optimizer(dense, info, whole.parameters, whole_gradients, whole.state, scalars);
+    rows = lazy->apply(row_gradients, rows.state,
+                       {.parameters = rows.parameters, .info = info, .scalars = scalars}, looked,
+                       scalar(1, DType::float64));
+    const Values caught = lazy->averaged(rows.parameters, rows.state, info);
+    for (std::size_t i = 0; i < 2; ++i)
+      EXPECT_EQ(caught[i].array().to_vector(), whole.parameters[i].array().to_vector()) << t;
+  }
+}
+
 // A table in its own memory, and room for the rows of a batch alone.
 TEST(LazyRows, HasNoWorkOfTheTablesSize) {
   const std::int64_t rows = 100000, width = 16;
