@@ -34,7 +34,8 @@ class Sparse : public testing::Test {
  protected:
   Sparse() { write_file_atomic(folder_ / "text.txt", spells()); }
 
-  // About 130 steps on windows one after another.
+  // About 190 steps on windows one after another. Fewer tokens in a batch than rows in the table:
+  // a recurrent layer that sees more multiplies the table first, and rounds otherwise.
   Options base(const Options& more = {}) const {
     return Options{"data.path=" + folder_ / "text.txt",
                    "data.context=8",
@@ -46,8 +47,8 @@ class Sparse : public testing::Test {
                    "optimizer.lr=0.02",
                    "schedule.name=cosine",
                    "schedule.warmup_steps=10",
-                   "train.epochs=3",
-                   "train.batch_size=8",
+                   "train.epochs=1",
+                   "train.batch_size=2",
                    "train.shuffle=false",
                    "train.shards=2",
                    "train.log_every=1",
@@ -93,7 +94,7 @@ TEST_F(Sparse, GivesTheWeightsOfTheDenseRun) {
       const auto options = base(optimizer + Options{shards});
       const auto dense = train_in("dense", options);
       const double loss = valid_loss_;
-      EXPECT_EQ(dense, train_in("sparse", options + Options{"model.sparse=true"}))
+      EXPECT_TRUE(dense == train_in("sparse", options + Options{"model.sparse=true"}))
           << optimizer.back() << " " << shards;
       EXPECT_EQ(loss, valid_loss_);
       EXPECT_GE(steps_, 100);
@@ -118,15 +119,16 @@ TEST_F(Sparse, ClipsByTheNormOfTheDenseGradient) {
 }
 
 TEST_F(Sparse, DoesNotDependOnThreads) {
-  const auto options = base({"model.sparse=true", "optimizer.clip_norm=0.1", "train.shards=4"});
+  const auto options = base(
+      {"model.sparse=true", "optimizer.clip_norm=0.1", "train.shards=4", "train.batch_size=8"});
   const auto one = train_in("one", options);
-  EXPECT_EQ(one, train_in("two", options, 2));
+  EXPECT_TRUE(one == train_in("two", options, 2));
 }
 
 TEST_F(Sparse, IsTheSameOperationByOperation) {
-  const auto options = base({"model.sparse=true", "optimizer.clip_norm=0.1", "train.epochs=1"});
+  const auto options = base({"model.sparse=true", "optimizer.clip_norm=0.1", "train.steps=40"});
   const auto compiled = train_in("compiled", options);
-  EXPECT_EQ(compiled, train_in("eager", options + Options{"train.eager=true"}));
+  EXPECT_TRUE(compiled == train_in("eager", options + Options{"train.eager=true"}));
 }
 
 TEST_F(Sparse, GoesOnBitForBit) {
@@ -149,8 +151,8 @@ TEST_F(Sparse, GoesOnBitForBit) {
       ASSERT_EQ(x.tensors.size(), y.tensors.size());
       for (std::size_t i = 0; i < x.tensors.size(); ++i)
         EXPECT_TRUE(identical(x.tensors[i].second, y.tensors[i].second)) << x.tensors[i].first;
-      EXPECT_EQ(read_file(folder_ / "whole/model.safetensors"),
-                read_file(dir + "/model.safetensors"));
+      EXPECT_TRUE(read_file(folder_ / "whole/model.safetensors") ==
+                  read_file(dir + "/model.safetensors"));
     }
   }
 }
@@ -190,9 +192,9 @@ TEST_F(Sparse, IsObservedAsTheDenseRun) {
 
 // A frozen table has no gradient at all.
 TEST_F(Sparse, MayBeFrozen) {
-  const auto options = base({"train.freeze=[\"embedding.*\"]", "train.epochs=1"});
+  const auto options = base({"train.freeze=[\"embedding.*\"]", "train.steps=40"});
   const auto dense = train_in("dense", options);
-  EXPECT_EQ(dense, train_in("sparse", options + Options{"model.sparse=true"}));
+  EXPECT_TRUE(dense == train_in("sparse", options + Options{"model.sparse=true"}));
 }
 
 TEST_F(Sparse, RefusesWhatNeedsTheWholeGradient) {
