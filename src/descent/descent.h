@@ -45,6 +45,7 @@
 #include "descent/optim/expression.h"
 #include "descent/optim/finite_sum.h"
 #include "descent/optim/fit_statistics.h"
+#include "descent/optim/lbfgs.h"
 #include "descent/optim/minimize.h"
 #include "descent/optim/more_optimizers.h"
 #include "descent/optim/muon.h"

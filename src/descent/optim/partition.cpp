@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "descent/base/error.h"
 #include "descent/base/glob.h"
 #include "descent/ops/ops.h"
@@ -73,6 +75,12 @@ class Partition final : public Transform {
       states += own_states;
       scalars += own_scalars;
     }
+  }
+
+  Batches batches() const override {
+    auto most = Batches::any;
+    for (const auto& part : parts_) most = std::max(most, part.optimizer->batches());
+    return most;
   }
 
   std::int64_t variants() const override { return count_variants(optimizers()); }
@@ -161,6 +169,10 @@ Optimizer partition(std::vector<Part> parts, Optimizer rest) {
   parts.push_back({{}, std::move(rest), {}});
   for (const auto& part : parts) {
     if (!part.optimizer) throw Error(ErrorKind::usage, "partition: an optimizer is null");
+    if (part.optimizer->searches()) {
+      throw Error(ErrorKind::usage, "a search needs all parameters together", "partition",
+                  "leave out optimizer.groups, or set line_search = \"none\"");
+    }
   }
   return std::make_shared<Partition>(std::move(parts));
 }

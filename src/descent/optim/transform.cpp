@@ -66,6 +66,18 @@ class Chain final : public Transform {
   std::int64_t variants() const override { return count_variants(links_); }
   std::int64_t variant(std::int64_t step) const override { return joint_variant(links_, step); }
 
+  Batches batches() const override {
+    auto most = Batches::any;
+    for (const auto& link : links_) most = std::max(most, link->batches());
+    return most;
+  }
+
+  bool searches() const override { return !links_.empty() && links_.back()->searches(); }
+  Accepted accepted(ValueSpan state, const std::vector<Parameter>& info) const override {
+    const auto own = links_.back()->state(info).size();
+    return links_.back()->accepted(state.last(own), info);
+  }
+
   // The last link that keeps an average has the last word; one may average what another did.
   Values averaged(ValueSpan parameters, ValueSpan state,
                   const std::vector<Parameter>& info) const override {
@@ -209,6 +221,9 @@ Values hessian_product(const UpdateContext& context, ValueSpan v, const std::str
 Optimizer chain(std::vector<Optimizer> transforms) {
   for (const auto& transform : transforms) {
     if (!transform) throw Error(ErrorKind::usage, "chain: a transformation is null");
+    if (transform->searches() && transform != transforms.back()) {
+      throw Error(ErrorKind::usage, "chain: nothing may follow a search", transform->name());
+    }
   }
   return std::make_shared<Chain>(std::move(transforms));
 }
@@ -234,7 +249,8 @@ Updated apply_optimizer(const Optimizer& optimizer, ValueSpan gradients, ValueSp
   Updated out{.parameters = {}, .state = Values(state.begin(), state.end())};
   optimizer->update(updates, out.state, context);
   for (std::size_t i = 0; i < info.size(); ++i) {
-    out.parameters.push_back(context.parameters[i] + updates[i]);
+    out.parameters.push_back(optimizer->searches() ? updates[i]
+                                                   : context.parameters[i] + updates[i]);
   }
   return out;
 }

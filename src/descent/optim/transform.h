@@ -55,6 +55,17 @@ struct UpdateContext {
   bool zero_gradients = false;
 };
 
+// What a transformation expects of the loss from one step to the next. full_wanted: it compares
+// gradients of different steps, and what tells batches apart disturbs it. full_needed: it compares
+// losses too, and every step must be of all rows.
+enum class Batches { any, full_wanted, full_needed };
+
+// The point that a search goes back to from one that is not finite; scalars.
+struct Accepted {
+  Value known;                // 1 where there is such a point, else 0
+  Value loss, gradient_norm;  // there
+};
+
 class Transform {
  public:
   virtual ~Transform() = default;
@@ -85,6 +96,20 @@ class Transform {
   virtual Values averaged(ValueSpan parameters, ValueSpan state,
                           const std::vector<Parameter>& info) const {
     (void)parameters, (void)state, (void)info;
+    return {};
+  }
+
+  virtual Batches batches() const { return Batches::any; }
+
+  // A search (along a line): the parameters of a step are a trial, from which it may go back. Its
+  // updates come out as the new parameters themselves, since a sum of far away and back is not
+  // where it began; so nothing follows it. It is told of losses and gradients that are not finite,
+  // as soon as accepted() is known, and must give finite parameters and state all the same; without
+  // a search such a step changes nothing and ends the run. averaged() is the accepted point.
+  virtual bool searches() const { return false; }
+  // Of the state before a step. Only called where searches().
+  virtual Accepted accepted(ValueSpan state, const std::vector<Parameter>& info) const {
+    (void)state, (void)info;
     return {};
   }
 };

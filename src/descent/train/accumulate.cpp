@@ -1,6 +1,7 @@
 #include "descent/train/accumulate.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "descent/autodiff/autodiff.h"
@@ -113,13 +114,13 @@ Values AccumulatedStep::trace_update(ValueSpan in, std::int64_t variant) const {
                                                       .variant = variant,
                                                       .loss = loss,
                                                       .key = key});
-  const Value good = is_finite(loss + norm);
+  const Guard good = guard(optimizer_, state, info_, loss, norm);
   Values out;
   for (std::size_t i = 0; i < p; ++i)
-    out.push_back(select(good, next.parameters[i], parameters[i]));
-  for (std::size_t i = 0; i < s; ++i) out.push_back(select(good, next.state[i], state[i]));
-  out.push_back(loss);
-  out.push_back(norm);
+    out.push_back(select(good.kept, next.parameters[i], parameters[i]));
+  for (std::size_t i = 0; i < s; ++i) out.push_back(select(good.kept, next.state[i], state[i]));
+  out.push_back(good.loss);
+  out.push_back(good.gradient_norm);
   return out;
 }
 
@@ -198,6 +199,7 @@ bool AccumulatedStep::add(const data::Batch& batch, std::int64_t index) {
 const data::Batch& AccumulatedStep::collect(data::Loader& loader, bool drop_last) {
   for (auto& [name, sum] : sums_) std::memset(sum.raw(), 0, sum.bytes());
   copy_into(buffers_, state_.buffers);
+  gone_back_ = false;
   const data::Cursor begin = loader.cursor();
   const std::int64_t batches = loader.batches_per_epoch();
   const std::int64_t end = std::min(begin.batch + count_, batches);
@@ -205,10 +207,17 @@ const data::Batch& AccumulatedStep::collect(data::Loader& loader, bool drop_last
   for (std::int64_t at = begin.batch; at < end; ++at) {
     const data::Batch& batch = loader.next();
     rows += batch.rows;
-    if (!add(batch, at - begin.batch)) {
-      copy_into(state_.buffers, buffers_);
-      return batch;
+    if (add(batch, at - begin.batch)) continue;
+    copy_into(state_.buffers, buffers_);
+    if (optimizer_->searches()) {
+      // Whatever the other batches are. (The sums may be finite where a norm has overflown.)
+      sums_.back().second.set_item(0, NAN);
+      bad_ = apply();
     }
+    if (!bad_.finite()) return batch;
+    gone_back_ = true;
+    loader.seek({begin.epoch, end});
+    break;
   }
   if (drop_last && end < batches && end + count_ > batches) loader.seek({begin.epoch + 1, 0});
   whole_.rows = rows;
@@ -217,7 +226,14 @@ const data::Batch& AccumulatedStep::collect(data::Loader& loader, bool drop_last
 }
 
 TrainStep::Result AccumulatedStep::update() {
-  if (!bad_.finite()) return bad_;
+  if (gone_back_ || !bad_.finite()) return bad_;
+  const auto result = apply();
+  if (!result.finite()) copy_into(state_.buffers, buffers_);
+  return result;
+}
+
+// The sums are in place.
+TrainStep::Result AccumulatedStep::apply() {
   for (std::size_t i = 0; i < scalars_.size(); ++i)
     scalar_arrays_[i].set_item(0, scalars_[i].at(state_.step));
   const auto key = fold_in(fold_in(static_cast<std::uint64_t>(state_.seed), hash_text("step")),
@@ -227,11 +243,7 @@ TrainStep::Result AccumulatedStep::update() {
   plan.run();
   const TrainStep::Result result{plan.output(plan.outputs() - 2).item(),
                                  plan.output(plan.outputs() - 1).item()};
-  if (result.finite()) {
-    ++state_.step;
-  } else {
-    copy_into(state_.buffers, buffers_);
-  }
+  if (result.finite()) ++state_.step;
   return result;
 }
 

@@ -21,7 +21,7 @@ class AccumulatedStep {
   // Takes the batches of the next update from the loader, never of two epochs, and sums their
   // gradients. With drop_last an update that would get fewer batches is left out. Returns a batch
   // that stands for all: the rows of all, and in the cursor which update of the epoch it is; or,
-  // where a loss or gradient is not finite, the batch at fault.
+  // where a loss or gradient is not finite and no search goes back from it, the batch at fault.
   const data::Batch& collect(data::Loader& loader, bool drop_last);
   // The update (state.step counts on). Where something is not finite, the state stays as it was
   // before collect().
@@ -41,6 +41,7 @@ class AccumulatedStep {
   std::vector<PlanInput> bound(const std::vector<const nn::Tree*>& trees) const;
   CompileOptions compile_options(int shards, std::size_t donated) const;
   bool add(const data::Batch& batch, std::int64_t index);
+  TrainStep::Result apply();
 
   nn::Layer model_;
   nn::Loss loss_;
@@ -53,9 +54,10 @@ class AccumulatedStep {
   TrainState& state_;
   StepOptions options_;
   std::int64_t count_;
-  nn::Tree sums_;          // of gradients, then of W and of W times the loss
-  nn::Tree buffers_;       // as they were before the first batch
-  TrainStep::Result bad_;  // of a batch that was not finite
+  nn::Tree sums_;           // of gradients, then of W and of W times the loss
+  nn::Tree buffers_;        // as they were before the first batch
+  TrainStep::Result bad_;   // of a batch that was not finite
+  bool gone_back_ = false;  // a search has taken the update already: bad_ is what it was told as
   data::Batch whole_;
   std::map<Key, Plan> batch_plans_;
   std::map<std::int64_t, Plan> update_plans_;  // by variant of the optimizer's step

@@ -125,6 +125,9 @@ void Watch::step(StepSeen seen) {
 }
 
 void Watch::observe(Observation seen) {
+  // A trial from which a search goes back, not what is trained.
+  const auto none = [](const ParameterSeen& p) { return !std::isfinite(p.gradient_norm); };
+  if (std::ranges::any_of(seen.parameters, none)) return;
   seen.step = last_.step;
   seen.epoch = last_.epoch;
   seen.loss = last_.loss;

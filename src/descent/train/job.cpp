@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "descent/base/error.h"
@@ -150,6 +151,46 @@ void check_sparse(const Config& config, const std::string& table) {
   }
 }
 
+// An update of every row, in every epoch.
+bool full_updates(const Job& job, std::int64_t rows) {
+  const bool drops = job.config.train.boolean("drop_last");
+  const std::int64_t epochs = job.batches.epochs_for(job.total_steps - job.first_step);
+  for (std::int64_t e = 0; e < epochs; ++e) {
+    if (job.batches.steps_in(e) != 1 || (drops && rows % job.batches.at(e) != 0)) return false;
+    if (!job.batches.change()) break;
+  }
+  return true;
+}
+
+// What tells batches apart is noise to an optimizer that compares steps.
+void check_batches(const Job& job, std::int64_t rows, track::Sink& sink) {
+  const auto wanted = job.optimizer->batches();
+  if (wanted == optim::Batches::any) return;
+  const auto& name = job.config.optimizer.text("name");
+  if (wanted == optim::Batches::full_needed && !job.config.data.texts("augment").empty()) {
+    throw Error(ErrorKind::usage,
+                fmt::format("optimizer {} compares the losses of different steps, and augmentation "
+                            "changes the rows from step to step",
+                            name),
+                "option \"data.augment\"", "leave it out, or take another optimizer");
+  }
+  if (full_updates(job, rows)) return;
+  const auto what = fmt::format(
+      "optimizer {} compares the {} of different steps, and a step is of "
+      "{} of {} rows",
+      name, wanted == optim::Batches::full_needed ? "losses" : "gradients",
+      std::min(rows, job.batch_size * job.batches.accumulate()), rows);
+  const auto remedy = fmt::format(
+      "set train.batch_size=full, or train.accumulate={} where memory is short, without "
+      "train.drop_last and train.batch_schedule; or an option of the optimizer for small "
+      "batches, where it has one",
+      (rows + job.batch_size - 1) / job.batch_size);
+  if (wanted == optim::Batches::full_needed) {
+    throw Error(ErrorKind::usage, what, "option \"train.batch_size\"", remedy);
+  }
+  sink.message(track::Level::warning, "batches", what + ": " + remedy);
+}
+
 }  // namespace
 
 void set_schedule(Job& job, const std::function<optim::Schedule(double lr)>& schedule_of) {
@@ -249,6 +290,7 @@ Job prepare(Config config, track::Sink& sink, bool fresh) {
   }
   job.config = std::move(config);
   set_schedule(job, [&](double lr) { return make_schedule(job, job.config, lr); });
+  check_batches(job, rows, sink);
   if (fresh && job.config.optimizer.has("load")) {
     job.optimizer_state = load_optimizer(job.config, job.optimizer, job.variables, sink);
   }

@@ -53,6 +53,17 @@ nn::Scope bind_scope(const std::vector<nn::Variable>& variables, ValueSpan value
   return scope;
 }
 
+Guard guard(const optim::Optimizer& optimizer, ValueSpan state,
+            const std::vector<optim::Parameter>& info, const Value& loss,
+            const Value& gradient_norm) {
+  const Value finite = is_finite(loss + gradient_norm);
+  if (!optimizer->searches()) return {finite, finite, loss, gradient_norm};
+  const auto accepted = optimizer->accepted(state, info);
+  const Value back = accepted.known * (1.0 - finite);
+  return {finite, maximum(finite, accepted.known), select(back, accepted.loss, loss),
+          select(back, accepted.gradient_norm, gradient_norm)};
+}
+
 int shards_for(std::int64_t rows, int shards) {
   for (int s = shards; s > 1; --s) {
     if (rows % s == 0) return s;
@@ -168,22 +179,20 @@ Values TrainStep::trace(ValueSpan in, const PlanKey& plan, Probe* probe) const {
       .sampled_loss = sampled_loss};
   optim::Updated next;
   if (lazy_ == nullptr) next = optim::apply_optimizer(optimizer_, gradients, state, context);
-  // A step that is not finite changes nothing: the state before it can be looked at, saved, gone on
-  // from.
-  const Value good = is_finite(g[0] + norm);
-  if (lazy_ != nullptr) next = lazy_->apply(gradients, state, context, looked, good);
+  const Guard good = guard(optimizer_, state, info_, g[0], norm);
+  if (lazy_ != nullptr) next = lazy_->apply(gradients, state, context, looked, good.kept);
   const auto guarded = [&](const Value& now, const Value& before) {
-    return lazy_ != nullptr ? now : select(good, now, before);
+    return lazy_ != nullptr ? now : select(good.kept, now, before);
   };
   Values out;
   for (std::size_t i = 0; i < p; ++i) out.push_back(guarded(next.parameters[i], parameters[i]));
   for (std::size_t i = 0; i < b; ++i) {
     const auto it = updated.find(kept_[i].name);
-    out.push_back(it == updated.end() ? buffers[i] : select(good, it->second, buffers[i]));
+    out.push_back(it == updated.end() ? buffers[i] : select(good.finite, it->second, buffers[i]));
   }
   for (std::size_t i = 0; i < s; ++i) out.push_back(guarded(next.state[i], state[i]));
-  out.push_back(g[0]);
-  out.push_back(norm);
+  out.push_back(good.loss);
+  out.push_back(good.gradient_norm);
   if (probe == nullptr) return out;
   if (lazy_ != nullptr) next.parameters = lazy_->averaged(next.parameters, next.state, info_);
   for (auto& v : probe->outputs({.parameters = seen,

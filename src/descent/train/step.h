@@ -95,6 +95,17 @@ class TrainStep {
   std::map<PlanKey, Plan> plans_;
 };
 
+// Which values of a step are kept, and what it is told as. A step that is not finite changes
+// nothing: the state before it can be looked at, saved, gone on from. A search that has an accepted
+// point goes back to it by itself; such a step counts, and is told as that point.
+struct Guard {
+  Value finite, kept;         // masks: of buffers; of parameters and optimizer state
+  Value loss, gradient_norm;  // told
+};
+Guard guard(const optim::Optimizer& optimizer, ValueSpan state,
+            const std::vector<optim::Parameter>& info, const Value& loss,
+            const Value& gradient_norm);
+
 // The values of variables as a model asks for them; random operations take `key` (null: none).
 nn::Scope bind_scope(const std::vector<nn::Variable>& variables, ValueSpan values, bool training,
                      const Value& key, const StepOptions& options);
