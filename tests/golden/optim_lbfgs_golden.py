@@ -258,7 +258,7 @@ ALL = {"weight_decay": 0.05, "decay_all": True}
 ROWS = [
     ("lbfgs_default", Torch, ALL, None),
     ("lbfgs_slow", Torch, {"lr": 0.05, "weight_decay": 0.05}, None),
-    ("lbfgs_short", Torch, {**ALL, "lr": 0.5, "history": 3}, HALF),
+    ("lbfgs_short", Torch, {**ALL, "lr": 0.5, "history": 3}, None),
     ("lbfgs_penalty", Torch, {"lr": 0.05, "weight_decay": 0.03, "l2": 0.07, "history": 3}, None),
     ("lbfgs_wolfe", Search, {**ALL, **WOLFE}, None),
     ("lbfgs_wolfe_options", Search,
@@ -273,8 +273,9 @@ ROWS = [
 ]
 # Rows that can be fed: the others turn fed gradients, which are of no function, into far ways.
 FED_ROWS = ("lbfgs_slow", "lbfgs_short")
-# Rows where that is too much for float32.
-FLOAT64_ONLY = ("lbfgs_wolfe_few",)
+# Rows that float32 cannot follow: PyTorch's own run in float32 is 7e-4 and 2e-4 from its run in
+# float64 after 100 steps of the first two, and a search that ends early takes what comes.
+FLOAT64_ONLY = ("lbfgs_penalty", "lbfgs_slow", "lbfgs_wolfe_few")
 
 
 def run(row, fed, keep):

@@ -238,22 +238,22 @@ double distance_after(const Optimizer& optimizer, std::int64_t steps) {
 
 // SGD's rate is bound by the largest curvature, 2 / 100; the smallest then takes hundreds of steps.
 TEST(Lbfgs, OfOneBatchBeatsSgdOnANoisyQuadratic) {
-  const Rate falling = [](std::int64_t t) { return 1.0 / (1.0 + 0.1 * static_cast<double>(t)); };
+  const Rate falling = [](std::int64_t t) { return 1.0 / (1.0 + 0.02 * static_cast<double>(t)); };
   const double own = distance_after(lbfgs({.lr = falling, .pairs = PairsOf::same_batch}), 60);
   double best = INFINITY;
   for (const double lr : {0.003, 0.01, 0.015, 0.019})
     best = std::min(best, distance_after(sgd({.lr = lr}), 60));
-  EXPECT_LT(own, best);
-  EXPECT_LT(own, 0.15);  // of 7.3; batches of 4 say where they are to about 0.1 each
+  EXPECT_LT(own, best / 2);
+  EXPECT_LT(own, 0.4);  // of 7.3; one batch of 4 says where the minimum is to 0.26
 }
 
 // Pairs without positive curvature, and of gradients that are not finite, are left out.
 TEST(Lbfgs, OfOneBatchLeavesOutPairsWithoutCurvature) {
   const auto count = [](const Problem& problem, int steps, double lr = 1.0) {
     const auto optimizer = lbfgs({.lr = lr, .pairs = PairsOf::same_batch});
-    State state = start_of(problem, optimizer);
-    for (std::int64_t t = 0; t < steps; ++t) state = eager_step(problem, optimizer, state, t);
-    return state.optimizer[4].item();
+    Stepper stepper(problem, optimizer, start_of(problem, optimizer));
+    for (std::int64_t t = 0; t < steps; ++t) stepper.step(t);
+    return stepper.state.optimizer[4].item();
   };
   EXPECT_EQ(count(problem_of({1, 2}, [](ValueSpan p) { return -sum(square(p[0])); }), 3), 0);
   EXPECT_EQ(count(problem_of({1, 2}, [](ValueSpan p) { return sum(square(p[0])); }), 3), 3);
