@@ -138,8 +138,7 @@ def cubic(a, b):
     if d1 * d1 >= ga * gb:
         d2 = math.copysign(math.sqrt(d1 * d1 - ga * gb), w)
         part = 1 - (gb + d2 - d1) / (gb - ga + 2 * d2)
-        if 0 < part < 1:
-            return ta + min(max(part, 0.1), 0.9) * w
+        return ta + min(max(part, 0.1), 0.9) * w
     return ta + 0.5 * w
 
 
@@ -236,9 +235,7 @@ class Search:
                 except StopIteration as end:
                     taken = end.value
                     break
-            if taken is None:
-                memory.pairs, d = [], -g
-                continue
+            assert taken is not None, "no row is meant to search in vain"
             s, y = x - base, grad - g
             if s @ y > EPS * (y @ y) > 0:
                 memory.add(s, y)

@@ -67,9 +67,8 @@ Value interpolate(const Point& a, const Point& b) {
   const Value turns = less_mask(a.slope * b.slope, 0.0);
   const Value by_slopes = both(greater_mask(noise, 0.1 * std::sqrt(epsilon(noise)) * seen), turns);
   const Value secant = clamp(a.slope / nonzero(a.slope - b.slope), 0.01, 0.99);
-  const Value inside =
-      both(both(greater_mask(cubic, 0.0), less_mask(cubic, 1.0)), greater_equal_mask(under, 0.0));
-  Value part = select(inside, clamp(cubic, 0.1, 0.9), full(width.type(), 0.5));
+  const Value cut = both(greater_equal_mask(under, 0.0), is_finite(cubic));
+  Value part = select(cut, clamp(cubic, 0.1, 0.9), full(width.type(), 0.5));
   part = select(by_slopes, secant, part);
   part = select(b.finite, part, full(width.type(), 0.1));
   return a.step + part * width;

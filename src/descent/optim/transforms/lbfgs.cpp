@@ -11,9 +11,9 @@
 // the run: the weights of a step are a trial, and the accepted point is what is validated and
 // saved. The first trial is t = lr, without pairs lr min(1, 1 / |g|_1). A pair is kept where s'y >
 // eps y'y with the type's eps. Where no point is lower, or d does not descend, the pairs are
-// forgotten and the search begins anew along -g. A loss that is not finite makes the step shorter,
-// and is told as the loss of the accepted point. For full batches and a loss without chance (no
-// dropout).
+// forgotten and the search begins anew along -g, and if that was d, with a shorter step. A loss
+// that is not finite makes the step shorter, and is told as the loss of the accepted point. For
+// full batches and a loss without chance (no dropout).
 //
 // pairs = same_batch: y = g_B(theta + t d) - g_B(theta) + damping s, both gradients of the step's
 // batch B, at about twice the cost: what tells batches apart is not in y (oLBFGS). The first H is
@@ -194,6 +194,7 @@ class Searching final : public Lbfgs {
     if (updates.empty()) return;
     const auto& lr = context.scalars[0];
     PairMemory memory(std::span<Value>(state).first(PairMemory::kTensors));
+    const Value pairs = memory.count();
     WolfeSteps search(std::span<Value>(state).subspan(PairMemory::kTensors, WolfeSteps::kTensors),
                       {.c1 = o_.c1, .c2 = o_.c2, .max_evaluations = o_.max_evaluations});
     auto &base = state[kBase], &gradient = state[kGradient], &direction = state[kDirection],
@@ -225,9 +226,12 @@ class Searching final : public Lbfgs {
     memory.clear(steepest);
     const Value anew = maximum(moved, failed);
     direction = select(anew, select(steepest, -gradient, wanted), direction);
+    // Along -g in vain: on from where that ended.
+    const Value on = both(both(failed, equal_mask(pairs, 0.0)), greater_mask(search.trial(), 0.0));
+    const Value first = select(memory.count(), lr, first_step(lr, gradient));
     search.begin(anew, select(moved, value, search.value()),
                  select(steepest, -dot(gradient, gradient), slope),
-                 select(memory.count(), lr, first_step(lr, gradient)));
+                 select(on, search.trial(), first));
     begun = maximum(begun, start);
     memory.store();
     updates = parted(base + search.trial() * direction, context.info);
