@@ -245,9 +245,10 @@ TEST(LbfgsTraining, LearnsFromSmallBatches) {
 class LbfgsResumed : public testing::TestWithParam<Texts> {};
 INSTANTIATE_TEST_SUITE_P(
     , LbfgsResumed,
-    testing::Values(Texts{"optimizer.c2=0.05", "optimizer.lr=4"},
-                    Texts{"optimizer.c2=0.05", "train.batch_size=50", "train.accumulate=5"},
-                    Texts{"optimizer.line_search=none", "optimizer.lr=0.5"},
+    testing::Values(Texts{"optimizer.c2=0.05", "optimizer.lr=4", "train.epochs=20"},
+                    Texts{"optimizer.c2=0.05", "train.batch_size=50", "train.accumulate=5",
+                          "train.epochs=20"},
+                    Texts{"optimizer.line_search=none", "optimizer.lr=0.5", "train.epochs=20"},
                     Texts{"optimizer.line_search=none", "optimizer.pairs=same_batch",
                           "train.batch_size=40", "train.epochs=7", "optimizer.lr=0.2"}));
 
@@ -256,7 +257,7 @@ TEST_P(LbfgsResumed, EqualsTheUninterruptedRun) {
   Folder folder;
   Recorder r;
   run(network(GetParam()), {folder / "whole", false, 1}, r);
-  for (const std::int64_t stop : {3, 4, 5, 13}) {
+  for (const std::int64_t stop : {3, 4, 13}) {
     const std::string dir = folder / ("stopped-" + std::to_string(stop));
     Recorder first, second;
     first.on_record = [&](const track::Record& record) {

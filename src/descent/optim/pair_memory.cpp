@@ -70,9 +70,13 @@ PairMemory::PairMemory(std::span<Value> state, FirstScale scale)
 
 Value PairMemory::ages() const { return iota(history(), dtype()); }
 
-// Products of the stored rows with a vector, by age.
+// Products of the stored rows with a vector, by age. Row by row: each is a product and its sum in
+// one pass, with no value of the size of all rows.
 Value PairMemory::by_age(const Value& rows, const Value& vector) const {
-  return gather(sum(rows * expand_dims(vector, 0), {1}), order_);
+  Values products;
+  for (std::int64_t k = 0; k < history(); ++k)
+    products.push_back(reshape(dot(row(rows, k), vector), {1}));
+  return gather(concat(products), order_);
 }
 
 // A vector by age, one older.
