@@ -1,7 +1,5 @@
 #include "descent/optim/pair_memory.h"
 
-#include <limits>
-
 #include "descent/ops/linalg.h"
 #include "descent/ops/ops.h"
 
