@@ -84,7 +84,7 @@ class TwiceUsed final : public Module {
 TEST(Rows, OfASparseParameterAreItsOnlyUse) {
   const Type tokens = batch({4, 2}, DType::int64);
   const auto variables = descent::nn::describe(std::make_shared<TwiceUsed>("once"), tokens);
-  ASSERT_EQ(variables.size(), 1);
+  ASSERT_EQ(variables.size(), 1U);
   EXPECT_TRUE(variables[0].sparse);
   EXPECT_FALSE(descent::nn::describe(embedding({.vocabulary = 7, .dim = 3}), tokens)[0].sparse);
   for (const char* how : {"whole first", "whole last", "rows twice"}) {

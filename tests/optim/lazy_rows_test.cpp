@@ -200,7 +200,7 @@ std::vector<Case> cases() {
 
 class LazyRowsCases : public testing::TestWithParam<Case> {};
 INSTANTIATE_TEST_SUITE_P(, LazyRowsCases, testing::ValuesIn(cases()),
-                         [](const auto& test) { return test.param.name; });
+                         [](const auto& row) { return row.param.name; });
 
 double largest_difference(const std::vector<Array>& a, const std::vector<Array>& b) {
   double most = 0;
