@@ -68,8 +68,9 @@ inline train::Config deep_config(const Deep& deep, const Texts& assignments,
 class Watched {
  public:
   explicit Watched(const Texts& assignments) : Watched(config_of(assignments)) {}
-  explicit Watched(train::Config config) {
+  explicit Watched(train::Config config, const std::function<void(train::Job&)>& change = {}) {
     train::Job job = train::prepare(std::move(config), told);
+    if (change) change(job);
     train::run(job, {folder / "run"}, told);
     found = found_in(folder / "run");
   }

@@ -3,6 +3,8 @@
 // divergence_test.cpp.)
 #include "descent/train/health.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -12,6 +14,7 @@
 #include "descent/io/safetensors.h"
 #include "descent/optim/registry.h"
 #include "descent/train/divergence.h"
+#include "descent/train/setup.h"
 #include "tests/support/real_data.h"
 #include "tests/train/health.h"
 
@@ -235,6 +238,99 @@ TEST(BrokenRun, TinyRateAndUpdatesLostInRounding) {
       {"data.path=synthetic:moons", "optimizer.name=sgd", "optimizer.lr=1e-12", "train.epochs=4"});
   EXPECT_THAT(none.found, Contains("unchanged 0"));
   EXPECT_THAT(none.text("unchanged"), HasSubstr("lost in rounding"));
+}
+
+// tanh units whose recurrent weights have a spectral radius of 3: through 64 steps the gradient
+// grows by a factor of 1e7.
+TEST(BrokenRun, LargeRecurrentWeightsExplode) {
+  Folder folder;
+  std::ofstream(folder / "text.txt") << babble(2000);
+  const auto config =
+      config_of({"data.path=" + folder / "text.txt", "data.context=64", "model.name=char_rnn",
+                 "model.cell=rnn", "model.layers=1", "model.units=64", "model.embedding=16",
+                 "train.batch_size=8", "train.steps=60", "health.every=10"});
+  const auto enlarge = [](double radius) {
+    return [radius](train::Job& job) {
+      for (auto& v : job.variables)
+        if (v.name == "rnn.weight_hh_l0") v.init = nn::normal(radius / std::sqrt(64.0));
+    };
+  };
+  const Watched run(config, enlarge(3));
+  EXPECT_THAT(run.found, testing::ElementsAre("exploding_gradient rnn"));
+  EXPECT_THAT(run.text("exploding_gradient"),
+              testing::AllOf(HasSubstr("layer rnn: the gradient explodes on its way back, norm "),
+                             HasSubstr("the last layer, head, has 0."), HasSubstr("since step 1;"),
+                             HasSubstr("optimizer.clip_norm=1"), HasSubstr("orthogonal")));
+  const auto finding = lines_of(run.folder / "run", "finding").front();
+  const auto first = lines_of(run.folder / "run", "observation").front();
+  EXPECT_EQ(finding.at("step"), 1) << "a factor of a million needs no second look";
+  EXPECT_EQ(finding.at("evidence").at("parameter"), "rnn.weight_hh_l0");
+  EXPECT_GT(finding.at("evidence").at("gradient_norm").get<double>(),
+            1e6 * finding.at("evidence").at("last_layer").get<double>());
+  EXPECT_LE(finding.at("evidence").at("gradient_norm").get<double>(),
+            first.at("total_grad_norm").get<double>());
+  EXPECT_TRUE(run.told.said("health: layer rnn: the gradient explodes"));
+  EXPECT_THAT(Watched(config, enlarge(1)).found, IsEmpty()) << "on the edge it trains";
+}
+
+// Plain descent on a square: above a rate of 1 every step makes the error larger. The warm-up gets
+// there after some seventy steps.
+TEST(BrokenRun, ARateThatRisesTooFarExplodes) {
+  const Watched run({"data.path=synthetic:sine", "model.name=linear", "optimizer.name=sgd",
+                     "optimizer.lr=1.1", "schedule.name=constant", "schedule.warmup_steps=80",
+                     "train.steps=150", "health.every=20"});
+  EXPECT_THAT(run.found, testing::ElementsAre("diverging ", "exploding_gradient 0"));
+  EXPECT_THAT(run.text("exploding_gradient"),
+              testing::AllOf(HasSubstr("the gradient explodes: norm "),
+                             HasSubstr("most of it in layer 0, since step 100;"),
+                             HasSubstr("optimizer.clip_norm=1"), HasSubstr("below 3e-1")));
+  for (const auto& f : lines_of(run.folder / "run", "finding")) {
+    if (f.at("rule") != "exploding_gradient") continue;
+    const auto& evidence = f.at("evidence");
+    EXPECT_GT(evidence.at("gradient_norm").get<double>(),
+              100 * evidence.at("reference").get<double>());
+  }
+}
+
+// One row with an absurd target, which comes by in another batch of every epoch of 25.
+TEST(BrokenRun, ARowThatIsFarOffMakesSpikes) {
+  std::set<std::int64_t> steps_with_it;
+  const Watched run(
+      config_of({"data.path=synthetic:sine", "train.epochs=12", "train.batch_size=32"}),
+      [&](train::Job& job) {
+        job.data.train.targets.set_item(33, 50);
+        const auto loader = train::make_loader(job, job.config.seed, 0);
+        for (std::int64_t epoch = 0; epoch < 12; ++epoch) {
+          for (std::int64_t i = 0; i < job.data.train.rows(); ++i)
+            if (loader->row_at(epoch, i) == 33)
+              steps_with_it.insert(epoch * job.steps_per_epoch + i / 32 + 1);
+        }
+      });
+  EXPECT_THAT(run.found, testing::ElementsAre("loss_spike "));
+  EXPECT_THAT(run.text("loss_spike"),
+              testing::AllOf(HasSubstr("the loss spikes: "), HasSubstr("the 3rd time in 500 steps"),
+                             HasSubstr("optimizer.clip_norm=1"), HasSubstr("learning rate below"),
+                             HasSubstr("look at the rows of these batches")));
+  const auto finding = lines_of(run.folder / "run", "finding").front();
+  const auto steps = finding.at("evidence").at("steps").get<std::vector<std::int64_t>>();
+  ASSERT_EQ(steps.size(), 3U);
+  for (const auto step : steps)
+    EXPECT_THAT(steps_with_it, Contains(step)) << "the row is not in it";
+  EXPECT_THAT(run.text("loss_spike"), HasSubstr(fmt::format("(at {})", fmt::join(steps, ", "))));
+  EXPECT_GT(finding.at("evidence").at("loss").get<double>(),
+            8 * finding.at("evidence").at("deviation").get<double>());
+}
+
+// Restarts of the schedule that begin with too large a rate: the loss jumps at each and comes down
+// again. Nothing else is wrong.
+TEST(BrokenRun, RestartsWithALargeRateMakeSpikes) {
+  const Watched run({"data.path=synthetic:sine", "model.name=linear", "optimizer.name=sgd",
+                     "optimizer.lr=1", "schedule.name=cosine_restarts", "schedule.period=60",
+                     "train.steps=450"});
+  EXPECT_THAT(run.found, testing::ElementsAre("loss_spike "));
+  const auto finding = lines_of(run.folder / "run", "finding").front();
+  for (const auto& step : finding.at("evidence").at("steps"))
+    EXPECT_LT(step.get<std::int64_t>() % 60, 20) << "soon after a restart";
 }
 
 TEST(BrokenRun, LabelNoiseIsOverfitted) {
