@@ -66,7 +66,7 @@ struct ReplayReport {
   std::int64_t step = 0, epoch = 0, batch = 0;  // of the failing step, from 1
   std::int64_t rows = 0;
   bool finite = false;
-  TrainStep::Result result;                         // where it is finite
+  TrainStep::Result result;                         // as the run told it
   Divergence divergence;                            // where it is not
   std::vector<std::int64_t> train_rows, file_rows;  // of divergence.rows
   std::vector<ValueRange> ranges;                   // of all layers, then of all gradients

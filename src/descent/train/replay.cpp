@@ -1,6 +1,9 @@
 // The file of a failing step: a checkpoint of the state before it, and with it "batch/features",
-// "batch/targets", "batch/weights" and, in the header, what the job was made from.
+// "batch/targets", "batch/weights" and, in the header, what the job was made from, with a checksum
+// over everything.
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "descent/base/error.h"
 #include "descent/base/file.h"
@@ -13,7 +16,19 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kFormat = "descent replay 1";
+constexpr const char* kFormat = "descent replay 2";
+
+// Over what the header says and every tensor, by name.
+std::string checksum(const io::TensorFile& file, const std::string& replay) {
+  auto tensors = file.tensors;  // shares the arrays
+  std::ranges::sort(tensors, {}, [](const auto& tensor) { return tensor.first; });
+  std::uint32_t crc = crc32(replay);
+  for (const auto& [name, array] : tensors) {
+    crc = crc32(name, crc);
+    crc = crc32({reinterpret_cast<const char*>(array.raw()), array.bytes()}, crc);
+  }
+  return fmt::format("{:08x}", crc);
+}
 
 // A state of the job's model, to be filled from a file.
 TrainState empty_state(const Job& job, DType dtype) {
@@ -55,11 +70,12 @@ std::string encode_replay(const Job& job, const TrainState& state, const data::B
       {"batch", batch.cursor.batch},
       {"train_rows", train_rows},
       {"file_rows", file_rows}}.dump();
+  file.metadata["replay_crc32"] = checksum(file, file.metadata["replay"]);
   return io::encode(file);
 }
 
 ReplayInput decode_replay(std::string_view bytes, const std::string& where) {
-  const io::TensorFile file = io::decode(bytes, where);
+  io::TensorFile file = io::decode(bytes, where);
   const auto text = file.metadata.find("replay");
   if (text == file.metadata.end()) {
     throw Error(ErrorKind::data, "not a file of a failing step: its header has no \"replay\"",
@@ -69,7 +85,12 @@ ReplayInput decode_replay(std::string_view bytes, const std::string& where) {
   try {
     const auto j = json::parse(text->second);
     if (j.at("format") != kFormat) {
-      throw Error(ErrorKind::data, "a file of another version of descent", where);
+      throw Error(ErrorKind::data, "a file of another version of descent", where,
+                  "do the run again with this version, or replay the step with that one");
+    }
+    if (file.metadata["replay_crc32"] != checksum(file, text->second)) {
+      throw Error(ErrorKind::data, "the checksum does not fit: the file is damaged", where,
+                  "copy it from the run's directory again, or do the run again");
     }
     input.config = j.at("config");
     input.transform = j.at("transform");
@@ -79,7 +100,8 @@ ReplayInput decode_replay(std::string_view bytes, const std::string& where) {
     j.at("train_rows").get_to(input.train_rows);
     j.at("file_rows").get_to(input.file_rows);
   } catch (const json::exception& e) {
-    throw Error(ErrorKind::data, fmt::format("its header cannot be read ({})", e.what()), where);
+    throw Error(ErrorKind::data, fmt::format("its header cannot be read ({})", e.what()), where,
+                "copy it from the run's directory again, or do the run again");
   }
   input.batch.features = file.at("batch/features", where);
   input.batch.targets = file.at("batch/targets", where);
@@ -118,12 +140,9 @@ ReplayReport replay(const std::string& path, const std::vector<std::string>& ass
                       .batch = input.batch.cursor.batch + 1,
                       .rows = input.batch.rows};
   report.ranges = step.ranges(input.batch);
-  try {
-    report.result = step.check(input.batch);
-    report.finite = report.result.finite();
-  } catch (const Error& e) {
-    if (e.kind() != ErrorKind::diverged) throw;
-  }
+  // As the run did it: a step that is not finite leaves the state as it is.
+  report.result = step.run(input.batch);
+  report.finite = report.result.finite();
   if (report.finite) return report;
   report.divergence = examine(step, eval, input.batch, report.result);
   report.train_rows = picked(input.train_rows, report.divergence.rows);

@@ -39,8 +39,8 @@ void print_json(const train::ReplayReport& r) {
                             {"batch", r.batch},
                             {"rows", r.rows},
                             {"finite", r.finite},
-                            {"loss", number(r.finite ? r.result.loss : NAN)},
-                            {"grad_norm", number(r.finite ? r.result.gradient_norm : NAN)},
+                            {"loss", number(r.result.loss)},
+                            {"grad_norm", number(r.result.gradient_norm)},
                             {"what", failed ? ordered_json(r.divergence.what) : ordered_json()},
                             {"layer", failed ? ordered_json(r.divergence.layer) : ordered_json()},
                             {"cause", failed ? ordered_json(r.divergence.cause) : ordered_json()},
@@ -66,7 +66,8 @@ void print_text(const train::ReplayReport& r) {
     return;
   }
   const auto& d = r.divergence;
-  fmt::print("\nfirst    {}{}\n", d.layer.empty() ? "" : d.layer + ": ", d.what);
+  fmt::print("\nloss     {:.6g}, gradient norm {:.6g}\n", r.result.loss, r.result.gradient_norm);
+  fmt::print("first    {}{}\n", d.layer.empty() ? "" : d.layer + ": ", d.what);
   if (d.rows.empty()) {
     std::fputs("rows     no single row is the cause\n", stdout);
     return;
