@@ -3,7 +3,9 @@
 // to singular. No call allocates: the caller gives the scratch memory, which is counted in doubles.
 //
 // Eigenvalues: Householder's reduction to a tridiagonal matrix, then the QR iteration with
-// Wilkinson's shift (Golub & Van Loan 2013, "Matrix Computations", 8.3); QR by Householder
+// Wilkinson's shift (Golub & Van Loan 2013, "Matrix Computations", 8.3), whose rotations are done
+// on few columns at a time and by waves of two steps (Van Zee, van de Geijn & Quintana-Orti 2014,
+// "Restructuring the tridiagonal and bidiagonal QR algorithms for performance"); QR by Householder
 // reflections (5.2); Cholesky by rows (4.2).
 #pragma once
 #include <cstdint>
