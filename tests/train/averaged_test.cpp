@@ -4,15 +4,17 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <csignal>
+#include <map>
 
 #include "descent/io/safetensors.h"
+#include "descent/train/setup.h"
 #include "tests/train/support.h"
 
 namespace descent::test {
 namespace {
 
-// Dropout and no batch normalisation: its statistics would be of the weights themselves.
 std::vector<std::string> assignments(const std::vector<std::string>& more = {}) {
   std::vector<std::string> all = {"data.path=synthetic:spirals",
                                   "data.rows=330",
@@ -103,6 +105,151 @@ TEST(AveragedWeights, AreTheParametersWithoutAnAverage) {
     EXPECT_TRUE(identical(array, checkpoint.at("parameters/" + name, dir))) << name;
 }
 
+// ---- batch normalisation ----
+
+const std::vector<std::string> kNormalised = {"model.batch_norm=true", "optimizer.name=sgd",
+                                              "optimizer.ema_decay=0.9", "train.restore_best=false",
+                                              "train.precision=float64"};
+std::vector<std::string> normalised(const std::vector<std::string>& more = {}) {
+  auto all = kNormalised;
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+// Mean and unbiased variance of each column of x [rows, width].
+struct Columns {
+  std::vector<double> mean, variance;
+};
+Columns columns_of(const std::vector<double>& x, std::size_t width) {
+  const std::size_t rows = x.size() / width;
+  Columns c{std::vector<double>(width), std::vector<double>(width)};
+  for (std::size_t i = 0; i < x.size(); ++i) c.mean[i % width] += x[i] / static_cast<double>(rows);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    c.variance[i % width] +=
+        std::pow(x[i] - c.mean[i % width], 2) / (static_cast<double>(rows) - 1);
+  return c;
+}
+
+// The statistics of the first two normalisations from the saved weights alone, by loops over the
+// rows of the batches: the second sees what the first, with the statistics of its batch, lets
+// through.
+TEST(AveragedStatistics, AreThoseOfTheTrainingBatches) {
+  Folder folder;
+  const std::string dir = folder / "run";
+  const auto ended = train_in(dir, normalised({"model.dropout=0"}));
+  EXPECT_TRUE(ended.recorder.said(
+      "averaged weights are validated and saved, with statistics of the normalisation from 9 "
+      "batches of training rows"));
+  const auto saved = train::SavedModel::load(dir);
+  std::map<std::string, Array> named(saved.variables.begin(), saved.variables.end());
+  const auto& data = ended.job.data.train;
+  const auto loader = train::make_loader(ended.job, ended.job.config.seed);
+  ASSERT_EQ(data.rows(), 264);
+  Columns first{std::vector<double>(16), std::vector<double>(16)},
+      second{std::vector<double>(8), std::vector<double>(8)};
+  for (std::int64_t begin = 0; begin < 264; begin += 32) {
+    const std::int64_t end = std::min<std::int64_t>(264, begin + 32);
+    std::vector<double> h, z;
+    for (std::int64_t i = begin; i < end; ++i) {
+      const auto row = loader->row_at(0, i);
+      for (std::int64_t u = 0; u < 16; ++u) {
+        double y = 0;  // no bias before a normalisation
+        for (std::int64_t k = 0; k < 2; ++k)
+          y += named.at("0.weight").item(u * 2 + k) * data.features.item(row * 2 + k);
+        h.push_back(y);
+      }
+    }
+    const auto rows = static_cast<double>(end - begin);
+    const Columns of_h = columns_of(h, 16);
+    for (std::size_t at = 0; at < h.size(); at += 16) {
+      for (std::int64_t v = 0; v < 8; ++v) {
+        double y = 0;
+        for (std::size_t u = 0; u < 16; ++u) {
+          const auto j = static_cast<std::int64_t>(u);
+          const double biased = of_h.variance[u] * (rows - 1) / rows;
+          const double n = (h[at + u] - of_h.mean[u]) / std::sqrt(biased + 1e-5);
+          y += named.at("3.weight").item(v * 16 + j) *
+               std::max(0.0, n * named.at("1.weight").item(j) + named.at("1.bias").item(j));
+        }
+        z.push_back(y);
+      }
+    }
+    const Columns of_z = columns_of(z, 8);
+    for (const auto& [sum, part] : {std::pair(&first, &of_h), std::pair(&second, &of_z)}) {
+      for (std::size_t u = 0; u < part->mean.size(); ++u) {
+        sum->mean[u] += part->mean[u] * rows / 264;
+        sum->variance[u] += part->variance[u] * rows / 264;
+      }
+    }
+  }
+  // Sums of 264 numbers of size 1 in float64, in another order.
+  const auto expect = [&](const std::string& name, const std::vector<double>& wanted) {
+    for (std::size_t u = 0; u < wanted.size(); ++u)
+      EXPECT_NEAR(named.at(name).item(static_cast<std::int64_t>(u)), wanted[u], 1e-11)
+          << name << " " << u;
+  };
+  expect("1.running_mean", first.mean);
+  expect("1.running_var", first.variance);
+  expect("4.running_mean", second.mean);
+  expect("4.running_var", second.variance);
+  // The checkpoint keeps those of the weights that are trained.
+  const auto checkpoint = io::load_safetensors(newest_state(dir));
+  EXPECT_FALSE(identical(checkpoint.at("buffers/1.running_mean", dir), named.at("1.running_mean")));
+}
+
+TEST(AveragedStatistics, TouchNeitherTrainingNorTheBestWeights) {
+  Folder folder;
+  const auto with = train_in(folder / "with", normalised({"train.restore_best=true"}));
+  const auto without = train_in(folder / "without", normalised({"train.restore_best=true",
+                                                                "train.average_statistics_batches="
+                                                                "0"}));
+  EXPECT_TRUE(without.recorder.said("are those of the weights that are trained"));
+  const auto a = io::load_safetensors(newest_state(folder / "with")),
+             b = io::load_safetensors(newest_state(folder / "without"));
+  for (const auto& [name, array] : a.tensors) {
+    if (name.starts_with("best/")) continue;
+    EXPECT_TRUE(identical(array, b.at(name, "without"))) << name;
+  }
+  const auto saved = train::SavedModel::load(folder / "with");
+  for (const auto& [name, array] : saved.variables)
+    EXPECT_TRUE(identical(
+        array,
+        a.at((a.find("best/parameters/" + name) != nullptr ? "best/parameters/" : "best/buffers/") +
+                 name,
+             "with")))
+        << name;
+  EXPECT_NE(with.recorder.last("valid", "loss"), without.recorder.last("valid", "loss"));
+}
+
+// The mean of weights that wander far apart is at none of them, and neither are its statistics.
+TEST(AveragedStatistics, MakeTheAverageWorthValidating) {
+  const auto loss_with = [](int batches) {
+    Folder folder;
+    const auto ended =
+        train_in(folder / "run", {"model.batch_norm=true", "model.dropout=0", "optimizer.name=adam",
+                                  "optimizer.lr=0.05", "optimizer.swa_start=50", "train.epochs=20",
+                                  "train.restore_best=false", "train.precision=float64",
+                                  "train.average_statistics_batches=" + std::to_string(batches)});
+    return ended.recorder.last("valid", "loss");
+  };
+  // 0.40 where it was 0.56; a tenth is far above rounding.
+  EXPECT_LT(loss_with(100), 0.9 * loss_with(0));
+}
+
+TEST(AveragedStatistics, TakeAsManyBatchesAsAskedFor) {
+  Folder folder;
+  const auto ended = train_in(folder / "run", normalised({"train.average_statistics_batches=3"}));
+  EXPECT_TRUE(ended.recorder.said("from 3 batches of training rows"));
+  Recorder r;
+  EXPECT_THROW(
+      train::prepare(
+          config_of({"data.path=synthetic:moons", "train.average_statistics_batches=-1"}), r),
+      Error);
+  // A model without batch normalisation has nothing to tell.
+  const auto plain = train_in(folder / "plain", {"optimizer.ema_decay=0.9"});
+  EXPECT_FALSE(plain.recorder.said("averaged weights"));
+}
+
 // ---- resume ----
 
 class Resumed : public testing::TestWithParam<std::vector<std::string>> {};
@@ -115,6 +262,10 @@ INSTANTIATE_TEST_SUITE_P(
                     std::vector<std::string>{"optimizer.name=adam", "optimizer.lookahead_steps=4",
                                              "optimizer.centralize=true"},
                     std::vector<std::string>{"optimizer.name=schedule_free_sgd"},
+                    std::vector<std::string>{"model.batch_norm=true", "optimizer.swa_start=6"},
+                    std::vector<std::string>{"model.batch_norm=true", "optimizer.ema_decay=0.9",
+                                             "data.normalize=none",
+                                             "train.average_statistics_batches=2"},
                     std::vector<std::string>{"optimizer.name=prodigy", "optimizer.lr=1"},
                     std::vector<std::string>{"optimizer.name=sophia"},
                     std::vector<std::string>{"optimizer.name=muon"}));

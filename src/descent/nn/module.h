@@ -80,6 +80,9 @@ class Scope {
   // what is inside once more; where a sequence has no blocks, runs of about the root of its length
   // do.
   bool rematerialise = false;
+  // Training: update_buffer() of normalisation layers is to have the statistics of the batch alone,
+  // not the running ones moved towards them.
+  bool batch_statistics = false;
   // Which tokens [N, T] are none but padding: 0 there, else not 0. Null: none is.
   Value mask;
   // Where it is set, every layer that is called reports here, inner layers before outer ones.

@@ -64,6 +64,16 @@ std::vector<Option> train_options() {
        "Metric on the validation rows that decides what is best: loss, accuracy, r2, ..."},
       {"restore_best", T::boolean, true,
        "End with the weights of the best epoch (where there are validation rows)."},
+      {"average_statistics_batches",
+       T::integer,
+       std::int64_t{100},
+       "Averaged weights (optimizer.ema_decay, swa_start, lookahead_steps, schedule-free "
+       "optimizers): before they are validated, tested or saved, the running statistics of batch "
+       "normalisation are computed anew for them, from the training rows, at most so many batches. "
+       "0: those of the weights that are trained.",
+       {},
+       0,
+       {}},
       {"stop_loss", T::number, {}, "Stop when the training loss of an epoch is at most this."},
       {"stop_gradient_norm",
        T::number,

@@ -148,15 +148,12 @@ void Run::build_steps() {
         std::make_unique<AccumulatedStep>(job_.model, job_.loss, job_.optimizer, job_.variables,
                                           state_, options, job_.batches.accumulate());
   }
-  weights_ = std::make_unique<AveragedWeights>(job_.optimizer, job_.variables, state_);
-  const bool averages = weights_->any() && optim::as_lazy_rows(job_.optimizer) == nullptr;
-  if (averages && !state_.buffers.empty()) {
-    sink_.message(track::Level::note, "average",
-                  "averaged weights are validated and saved; the running statistics of the "
-                  "normalisation are those of the weights that are trained");
-  }
-  eval_ = std::make_unique<EvalStep>(job_.model, job_.loss, job_.variables, weights_->tree(),
-                                     state_.buffers, options, summary_for(job_.data.transform));
+  weights_ = std::make_unique<AveragedWeights>(job_, state_, options);
+  const auto note = weights_->note();
+  if (!note.empty() && !state_.buffers.empty()) sink_.message(track::Level::note, "average", note);
+  eval_ =
+      std::make_unique<EvalStep>(job_.model, job_.loss, job_.variables, weights_->tree(),
+                                 weights_->buffers(), options, summary_for(job_.data.transform));
   if (options.rematerialise) {
     sink_.message(track::Level::note, "memory", rematerialisation_trade(*step_, *loader_));
   }
@@ -346,7 +343,7 @@ void Run::validate(std::int64_t epoch) {
     state_.stale = 0;
     state_.best_valid = state_.valid;
     state_.best_parameters = clone(weights_->tree());
-    state_.best_buffers = clone(state_.buffers);
+    state_.best_buffers = clone(weights_->buffers());
     best_changed_ = true;
   } else {
     ++state_.stale;
@@ -459,7 +456,7 @@ void Run::finish(Outcome& outcome) {
   weights_->refresh();
   if (restore) {
     copy_into(weights_->tree(), state_.best_parameters);
-    copy_into(state_.buffers, state_.best_buffers);
+    copy_into(weights_->buffers(), state_.best_buffers);
   }
   if (outcome.reason != "finished") {
     sink_.message(track::Level::note, "stopped",
@@ -476,7 +473,7 @@ void Run::finish(Outcome& outcome) {
     SavedModel saved{job_.config, job_.data.transform, job_.model, {}};
     std::size_t p = 0, b = 0;
     for (const auto& v : job_.variables)
-      saved.variables.push_back(v.trained ? weights_->tree()[p++] : state_.buffers[b++]);
+      saved.variables.push_back(v.trained ? weights_->tree()[p++] : weights_->buffers()[b++]);
     saved.save(options_.directory);
     write_summary(outcome);
     sink_.show("histograms", histograms(weights_->tree()));

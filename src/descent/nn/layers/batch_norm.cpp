@@ -55,8 +55,12 @@ class BatchNorm final : public Module {
       return (x - reshape(running_mean, wide)) * reshape(scale, wide) + reshape(bias, wide);
     }
     const Values out = normalised(x, weight, bias, wide);
-    scope.update_buffer("running_mean", moved(running_mean, out[1]));
-    scope.update_buffer("running_var", moved(running_variance, unbiased(out[2], x)));
+    const Value variance = unbiased(out[2], x);
+    const bool alone = scope.batch_statistics;
+    scope.update_buffer("running_mean",
+                        alone ? stop_gradient(out[1]) : moved(running_mean, out[1]));
+    scope.update_buffer("running_var",
+                        alone ? stop_gradient(variance) : moved(running_variance, variance));
     return out[0];
   }
 
