@@ -116,6 +116,16 @@ test_compare() {
   # The same as a training of its own.
   run 0 train job.toml --optimizer adam --out alone
   same alone/model.safetensors both/adam/model.safetensors
+  # Runs share their data where options of the data and seed are the same, and only there.
+  run 0 compare job.toml --set optimizer.name=sgd,adam --set data.normalize=standard,none --seeds 2 \
+    --out shared
+  for normalize in standard none; do
+    for seed in 1 2; do
+      run 0 train job.toml --optimizer adam --set data.normalize=$normalize --seed $seed --out own \
+        --overwrite
+      same own/model.safetensors "shared/adam_normalize=$normalize-seed$seed/model.safetensors"
+    done
+  done
   run 2 compare job.toml --set optimizer.name=sgd,adma
   has err 'did you mean "adam"?'
   run 2 compare job.toml --set optimizer.name=sgd,adam --set optimizer.momentun=1

@@ -255,9 +255,9 @@ nn::Loss build_loss(const Config& config) {
   return nn::losses().at(config.loss.text("name"), "[loss]").make(config.loss);
 }
 
-Job prepare(Config config, track::Sink& sink, bool fresh) {
+Job prepare(Config config, track::Sink& sink, bool fresh, const LoadData& load) {
   Job job;
-  job.data = data::load(config.data, static_cast<std::uint64_t>(config.seed));
+  job.data = load(config.data, static_cast<std::uint64_t>(config.seed));
   for (const auto& line : job.data.notes) sink.message(track::Level::note, "data", line);
   for (const auto& line : job.data.warnings) sink.message(track::Level::warning, "warning", line);
   if (config.loss.text("name") == "auto") {

@@ -35,7 +35,9 @@ struct Job {
 
 // Loads the data, builds everything, tells `sink` what was found. Errors name the section.
 // fresh = false: a checkpoint has the weights, so that model.init_from is not read.
-Job prepare(Config config, track::Sink& sink, bool fresh = true);
+// load: where the data come from, for jobs that share them (data/shared.h).
+using LoadData = std::function<data::Splits(const Options& data_options, std::uint64_t seed)>;
+Job prepare(Config config, track::Sink& sink, bool fresh = true, const LoadData& load = data::load);
 
 // The same without data, for a batch that is at hand: model, loss and optimizer. Steps as they were
 // in the run that it comes from.

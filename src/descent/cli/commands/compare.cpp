@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <limits>
 
 #include "descent/base/error.h"
@@ -14,6 +15,7 @@
 #include "descent/cli/registry.h"
 #include "descent/cli/run_directory.h"
 #include "descent/cli/train_arguments.h"
+#include "descent/data/shared.h"
 #include "descent/track/jsonl.h"
 #include "descent/track/report.h"
 #include "descent/train/metrics.h"
@@ -94,14 +96,14 @@ std::string folder_of(const std::string& label) {
 }
 
 Trial train_one(const train::Config& given, const std::string& directory, int threads,
-                Comparison& comparison) {
+                data::SharedData& data, Comparison& comparison) {
   Trial trial{.seed = given.seed, .directory = directory};
   const auto curve = std::make_shared<Curve>(given.train.text("monitor"),
                                              train::larger_is_better(given.train.text("monitor")));
   track::Sinks sinks;
   sinks.add(curve);
   sinks.add(std::make_shared<track::ReportSink>());
-  train::Job job = train::prepare(given, sinks);
+  train::Job job = train::prepare(given, sinks, true, std::ref(data));
   claim_run_directory(directory);
   sinks.add(config_writer(directory, job.config));
   sinks.add(std::make_shared<track::JsonlSink>(in(directory, "metrics.jsonl")));
@@ -169,6 +171,7 @@ int run(const Arguments& a) {
           : a.job.out;
   for (const auto& note : grid.notes) fmt::print(stderr, "note     {}\n", note);
   const Interrupts interrupts;
+  data::SharedData data;
   int code = 0;
   for (std::size_t i = 0; i < grid.variants.size() && code == 0; ++i) {
     auto& contender = comparison.contenders.emplace_back();
@@ -176,7 +179,7 @@ int run(const Arguments& a) {
     for (const auto& config : configs[i]) {
       auto name = folder_of(contender.label);
       if (a.seeds > 1) name += fmt::format("-seed{}", config.seed);
-      contender.trials.push_back(train_one(config, in(out, name), a.job.threads, comparison));
+      contender.trials.push_back(train_one(config, in(out, name), a.job.threads, data, comparison));
       tell(contender);
       const int ended = contender.trials.back().exit_code;
       if (ended > 128) code = ended;  // a signal: what there is is shown
