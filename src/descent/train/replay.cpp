@@ -130,10 +130,9 @@ ReplayReport replay(const std::string& path, const std::vector<std::string>& ass
   *job.rate_factor = state.rate_factor;
   TrainStep step(job.model, job.loss, job.optimizer, job.variables, state, options);
   // Sparse tables as they are with all rows caught up.
-  const bool lazy = optim::as_lazy_rows(job.optimizer) != nullptr;
-  AveragedWeights weights(job.optimizer, job.variables, state);
-  if (lazy) weights.refresh();
-  EvalStep eval(job.model, job.loss, job.variables, lazy ? weights.tree() : state.parameters,
+  std::optional<AveragedWeights> lazy;
+  if (optim::as_lazy_rows(job.optimizer) != nullptr) lazy.emplace(job, state, options).refresh();
+  EvalStep eval(job.model, job.loss, job.variables, lazy ? lazy->tree() : state.parameters,
                 state.buffers, options, summary_for(job.data.transform));
   ReplayReport report{.step = state.step + 1,
                       .epoch = input.batch.cursor.epoch + 1,
