@@ -387,11 +387,7 @@ std::vector<Row> rows() {
          })(x);
        },
        {{3, 4}}},
-      {"dropout",
-       one([](ValueSpan x) {
-         return square(dropout(x[0], key(), 0.4));
-       }),
-       {{5, 5}}},
+      {"dropout", one([](ValueSpan x) { return square(dropout(x[0], key(), 0.4)); }), {{5, 5}}},
   };
 }
 

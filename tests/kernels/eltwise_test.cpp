@@ -78,8 +78,10 @@ const std::map<std::string, Row>& rows() {
         4, true}},
       {"erf", {[](Real x, Real, Real) { return std::erf(x); }}},
       // A quotient of polynomials, one exp and some products: each is right to about 2 units.
+      // Without fused multiply-add each step of the polynomials rounds twice (float64's
+      // slope: 8.1).
       {"gelu_exact", {[](Real x, Real, Real) { return x < -1e3L ? 0 : x * normal(x); }, 8, true}},
-      {"gelu_slope", {[](Real x, Real, Real) { return gelu_slope(x); }, 8, true}},
+      {"gelu_slope", {[](Real x, Real, Real) { return gelu_slope(x); }, 10, true}},
       {"floor", {[](Real x, Real, Real) { return std::floor(x); }, 0}},
       {"ceil", {[](Real x, Real, Real) { return std::ceil(x); }, 0}},
       {"round", {[](Real x, Real, Real) { return std::nearbyint(x); }, 0}},
