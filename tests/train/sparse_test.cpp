@@ -14,6 +14,7 @@
 namespace descent::test {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using Options = std::vector<std::string>;
 
@@ -202,7 +203,8 @@ TEST_F(Sparse, RefusesWhatNeedsTheWholeGradient) {
     return complaint(base(Options{"model.sparse=true"} + more));
   };
   EXPECT_THAT(refused({"model.tied=true", "model.embedding=6"}),
-              HasSubstr("\"embedding.weight\" is sparse and is used in two places"));
+              AllOf(HasSubstr("\"embedding.weight\" is sparse and is used in two places"),
+                    HasSubstr("set sparse = false, or give each place weights of its own")));
   EXPECT_THAT(refused({"optimizer.name=lamb"}),
               HasSubstr("use sgd, adam, adamw, adagrad or rmsprop"));
   EXPECT_THAT(refused({"optimizer.ema_decay=0.9"}), HasSubstr("averages of the weights"));

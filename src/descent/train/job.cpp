@@ -66,12 +66,19 @@ std::string grouped(std::int64_t n) {
   return text;
 }
 
+bool begins_with_embedding(const Config& config) {
+  const std::string& name = config.model.text("name");
+  if (name == "sequential") return !config.layers.empty() && config.layers[0].type == "embedding";
+  return name == "gpt" || name == "char_rnn" || name == "text_classifier";
+}
+
 // A model that cannot take tokens says so in its own words, which know nothing of texts.
 std::vector<nn::Variable> describe_variables(const Job& job, const Config& config) {
   try {
     return nn::describe(job.model, job.batch, dtype_of(config));
   } catch (const Error& e) {
-    if (!job.data.transform.has_tokens() || e.kind() != ErrorKind::usage) throw;
+    const bool misfit = job.data.transform.has_tokens() && !begins_with_embedding(config);
+    if (!misfit || e.kind() != ErrorKind::usage) throw;
     throw Error(e.kind(), e.message(), e.where(),
                 "the rows are tokens: use a model that begins with an embedding, as --model gpt, "
                 "char_rnn or text_classifier");
