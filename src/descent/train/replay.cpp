@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "descent/base/error.h"
 #include "descent/base/file.h"
