@@ -160,7 +160,7 @@ def write(machine_lines, results, date, rounds, runs):
     text = f"""# Results
 
 {date}, {processor()}, {os.cpu_count()} processors, {system()}. GCC {machine.versions['compiler']}, oneDNN {machine.versions['version']}{''.join(', ' + p for p in peers)}.
-Made by `script/bench`: all took turns in one session, {rounds} rounds of {runs} runs; times are medians of all runs.
+Made by `script/bench`: the programs of a workload took turns in one session, {rounds} {'round' if rounds == 1 else 'rounds'} of {runs} runs; times are medians of all runs.
 
 - **ratio**: time of the fastest mode of PyTorch with the same precision over descent's; above 1, descent is faster.
   **any precision**: the fastest of its float32 and bf16 modes.

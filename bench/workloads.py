@@ -72,10 +72,10 @@ def gpt(name, layers, heads, width, context, batch):
                 precisions=("float32", "bf16"))
 
 
-def update(name, bytes_each, modes=("", "--foreach", "--fused", "--compile")):
+def update(name, bytes_each, modes=("", "--foreach", "--fused", "--compile"), threads=(1, 2)):
     parameters = 50_000_000
     return Case("W8", name, f"{name} over 50M parameters", "w8_optimizer", flops=0, bytes=bytes_each * parameters,
-                modes=list(modes), traffic=bytes_each * parameters)
+                modes=list(modes), threads=threads, traffic=bytes_each * parameters)
 
 
 def other_updates():
@@ -85,7 +85,8 @@ def other_updates():
               "nadam": 2, "nesterov": 1, "radam": 2, "rmsprop": 1, "rprop": 2, "schedule_free_adamw": 2, "schedule_free_sgd": 1,
               "sgd": 0, "signsgd": 0, "signum": 1, "yogi": 2}
     in_torch = {"adadelta", "adagrad", "adamax", "asgd", "nadam", "radam", "rmsprop", "rprop"}
-    return [update(name, 12 + 8 * state, ["--foreach", "--compile"] if name in in_torch else []) for name, state in states.items()]
+    return [update(name, 12 + 8 * state, ["--foreach", "--compile"] if name in in_torch else [], (1, ))
+            for name, state in states.items()]
 
 
 def overhead(batch):

@@ -153,7 +153,6 @@ TEST(LanguageModel, ResumesBitForBitInsideAnEpoch) {
   write_file_atomic(path, babble(400));
   Recorder whole;
   run(config_of(path), {folder / "whole"}, whole);
-  const auto expected = io::load_safetensors(newest_state(folder / "whole"));
   for (const std::int64_t stop : {1, 5, 12}) {
     const std::string dir = folder / ("stopped-" + std::to_string(stop));
     Recorder first, second;
@@ -162,11 +161,7 @@ TEST(LanguageModel, ResumesBitForBitInsideAnEpoch) {
     };
     EXPECT_EQ(run(config_of(path), {dir}, first).exit_code, 130);
     EXPECT_EQ(run(config_of(path), {dir, true}, second).exit_code, 0);
-    const auto got = io::load_safetensors(newest_state(dir));
-    ASSERT_EQ(got.tensors.size(), expected.tensors.size());
-    for (std::size_t i = 0; i < got.tensors.size(); ++i)
-      EXPECT_TRUE(identical(got.tensors[i].second, expected.tensors[i].second)) << stop;
-    EXPECT_EQ(read_file(dir + "/model.safetensors"), read_file(folder / "whole/model.safetensors"));
+    expect_same_end(folder / "whole", dir);
   }
 }
 

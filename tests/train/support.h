@@ -9,6 +9,7 @@
 
 #include "descent/base/error.h"
 #include "descent/base/file.h"
+#include "descent/io/safetensors.h"
 #include "descent/train/checkpoint.h"
 #include "descent/train/config.h"
 #include "descent/train/job.h"
@@ -85,6 +86,19 @@ inline std::string newest_state(const std::string& directory) {
       newest = entry.path();
   }
   return newest.string();
+}
+
+// Two runs ended alike: the newest state and the model, bit for bit.
+inline void expect_same_end(const std::string& one, const std::string& other) {
+  const auto a = io::load_safetensors(newest_state(one)),
+             b = io::load_safetensors(newest_state(other));
+  ASSERT_EQ(a.tensors.size(), b.tensors.size()) << other;
+  for (std::size_t i = 0; i < a.tensors.size(); ++i) {
+    EXPECT_TRUE(identical(a.tensors[i].second, b.tensors[i].second))
+        << a.tensors[i].first << ", " << other;
+  }
+  EXPECT_EQ(read_file(one + "/model.safetensors"), read_file(other + "/model.safetensors"))
+      << other;
 }
 
 }  // namespace descent::test

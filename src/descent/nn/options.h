@@ -22,6 +22,15 @@ inline Option sparse_option() {
               "the table is large"};
 }
 
+inline Option attention_dropout_option() {
+  return {.key = "attention_dropout",
+          .type = OptionType::number,
+          .fallback = 0.0,
+          .help = "rate on the probabilities of attention, below 1",
+          .min = 0,
+          .max = 1};
+}
+
 // One number for height and width, or the two.
 inline Size2d size_of_list(const std::vector<std::int64_t>& list, const std::string& where) {
   if (list.size() == 1) return list[0];

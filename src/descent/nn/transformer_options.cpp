@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "descent/nn/options.h"
+
 namespace descent::nn {
 
 std::vector<Option> block_options(bool bias, double dropout) {
@@ -32,12 +34,7 @@ std::vector<Option> block_options(bool bias, double dropout) {
            .help = "rate after attention and MLP, below 1",
            .min = 0,
            .max = 1},
-          {.key = "attention_dropout",
-           .type = OptionType::number,
-           .fallback = 0.0,
-           .help = "rate on the probabilities of attention, below 1",
-           .min = 0,
-           .max = 1},
+          attention_dropout_option(),
           {.key = "bias",
            .type = OptionType::boolean,
            .fallback = bias,

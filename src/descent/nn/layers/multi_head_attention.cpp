@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "descent/nn/layers.h"
+#include "descent/nn/options.h"
 #include "descent/nn/positions.h"
 #include "descent/nn/registry.h"
 #include "descent/ops/ops.h"
@@ -141,12 +142,7 @@ void register_multi_head_attention(LayerRegistry& registry) {
              .help = "rate on the output, below 1",
              .min = 0,
              .max = 1},
-            {.key = "attention_dropout",
-             .type = OptionType::number,
-             .fallback = 0.0,
-             .help = "rate on the probabilities of attention, below 1",
-             .min = 0,
-             .max = 1},
+            attention_dropout_option(),
             {.key = "rotary",
              .type = OptionType::boolean,
              .fallback = false,
