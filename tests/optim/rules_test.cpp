@@ -5,6 +5,7 @@
 #include "descent/base/error.h"
 #include "descent/optim/more_optimizers.h"
 #include "tests/optim/stepper.h"
+#include "tests/support/errors.h"
 
 namespace descent::optim::test {
 namespace {
@@ -248,15 +249,7 @@ TEST(State, OfFactoredOptimizersIsSmall) {
 }
 
 TEST(MoreOptimizers, ErrorsSayWhatToDo) {
-  const auto error_of = [](const std::function<void()>& f) -> std::string {
-    try {
-      f();
-    } catch (const Error& e) {
-      EXPECT_EQ(e.kind(), ErrorKind::usage);
-      return e.what();
-    }
-    return "no error";
-  };
+  using descent::test::error_of;
   using testing::HasSubstr;
   EXPECT_THAT(error_of([] { nadam({.b2 = 1}); }), HasSubstr("beta2 must be at least 0 and less"));
   EXPECT_THAT(error_of([] { rprop({.eta_plus = 1}); }),

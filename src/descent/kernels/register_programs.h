@@ -55,6 +55,22 @@ using RegisterFn = void (*)(const void* const* in, void* const* out, std::int64_
 struct RegisterProgram {
   RegisterFn run = nullptr;  // null: the program equals no pattern
   std::vector<int> inputs, outputs;
+
+  // The loop with its operands taken from the program's.
+  struct Call {
+    RegisterFn run = nullptr;
+    std::array<const void*, 16> in{};
+    std::array<void*, 4> out{};
+    void operator()(std::int64_t begin, std::int64_t end) const {
+      run(in.data(), out.data(), begin, end);
+    }
+  };
+  Call call(const void* const* in, void* const* out) const {
+    Call c{.run = run};
+    for (std::size_t i = 0; i < inputs.size(); ++i) c.in[i] = in[inputs[i]];
+    for (std::size_t i = 0; i < outputs.size(); ++i) c.out[i] = out[outputs[i]];
+    return c;
+  }
 };
 // Programs are equal to a pattern whatever the order of their inputs, outputs and steps, and of the
 // operands of sums and products.

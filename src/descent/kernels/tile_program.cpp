@@ -468,15 +468,7 @@ const TileProgram::Layout& TileProgram::layout_for(const void* const* in, void* 
 
 void TileProgram::run(const void* const* in, void* const* out, void* scratch, std::int64_t begin,
                       std::int64_t end) const {
-  if (in_registers()) {
-    std::array<const void*, 16> operands{};
-    std::array<void*, 4> results{};
-    for (std::size_t i = 0; i < registers_.inputs.size(); ++i)
-      operands[i] = in[registers_.inputs[i]];
-    for (std::size_t i = 0; i < registers_.outputs.size(); ++i)
-      results[i] = out[registers_.outputs[i]];
-    return registers_.run(operands.data(), results.data(), begin, end);
-  }
+  if (in_registers()) return registers_.call(in, out)(begin, end);
   const Layout& layout = layout_for(in, out);
   auto* base = static_cast<std::byte*>(scratch);
   auto** at = static_cast<std::byte**>(scratch);

@@ -102,7 +102,6 @@ class TileProgram {
 
   std::int64_t choose_tile() const;
   const Layout& layout_for(const void* const* in, void* const* out) const;
-  Bound bind_registers(const std::vector<const void*>& in, const std::vector<void*>& out) const;
   void prepare(const Layout& layout, const void* const* in, void* const* out, std::byte** at,
                std::byte* scratch, std::int64_t begin, std::int64_t end) const;
   void move_to(const Layout& layout, const void* const* in, std::byte** at, std::byte* scratch,

@@ -48,23 +48,13 @@ struct TileProgram::Small {
   }
 };
 
-TileProgram::Bound TileProgram::bind_registers(const std::vector<const void*>& in,
-                                               const std::vector<void*>& out) const {
-  std::array<const void*, 16> operands{};
-  std::array<void*, 4> results{};
-  for (std::size_t i = 0; i < registers_.inputs.size(); ++i)
-    operands[i] = in[static_cast<std::size_t>(registers_.inputs[i])];
-  for (std::size_t i = 0; i < registers_.outputs.size(); ++i)
-    results[i] = out[static_cast<std::size_t>(registers_.outputs[i])];
-  return [run = registers_.run, operands, results, size = size_](std::int64_t, std::int64_t) {
-    run(operands.data(), results.data(), 0, size);
-  };
-}
-
 TileProgram::Bound TileProgram::bind_small(const std::vector<const void*>& in,
                                            const std::vector<bool>& constant,
                                            const std::vector<void*>& out, void* scratch) const {
-  if (in_registers()) return bind_registers(in, out);
+  if (in_registers()) {
+    return [call = registers_.call(in.data(), out.data()), size = size_](
+               std::int64_t, std::int64_t) { call(0, size); };
+  }
   const Layout& layout = layout_for(in.data(), out.data());
   auto small = std::make_shared<Small>();
   small->size = size_;
