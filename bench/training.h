@@ -40,6 +40,7 @@ class Training {
     options.shards = 2;
     options.pool = std::make_shared<ThreadPool>(arguments.threads);
     options.mixed = arguments.precision == "bf16";
+    options.profile = arguments.profile;
     step_ = std::make_unique<train::TrainStep>(model, loss, optimizer, variables_, state_, options);
   }
 
@@ -57,7 +58,8 @@ class Training {
                   const auto n = std::min<std::ptrdiff_t>(tail, std::ssize(losses_));
                   return std::accumulate(losses_.end() - n, losses_.end(), 0.0) /
                          static_cast<double>(n);
-                }};
+                },
+            .plan = [this] { return &step_->largest_plan(); }};
   }
 
  private:

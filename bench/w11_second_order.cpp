@@ -59,6 +59,7 @@ void hessian_vector_product(const bench::Arguments& arguments) {
   CompileOptions options;
   options.shards = 2;
   options.pool = std::make_shared<ThreadPool>(arguments.threads);
+  options.profile = arguments.profile;
   inputs.push_back({{DType::float32, {kBatch / options.shards, 784}, true}, "x", data.x});
   inputs.push_back({{DType::int64, {kBatch / options.shards}, true}, "y", data.y});
   Plan plan = compile(
@@ -79,7 +80,8 @@ void hessian_vector_product(const bench::Arguments& arguments) {
   const auto run = [&](int steps) {
     for (int i = 0; i < steps; ++i) plan.run();
   };
-  bench::measure("W11", "hvp", arguments, 20, {.reset = [] {}, .run = run, .result = norm});
+  bench::measure("W11", "hvp", arguments, 20,
+                 {.reset = [] {}, .run = run, .result = norm, .plan = [&] { return &plan; }});
 }
 
 // Mean over the tasks of the query error after one inner step on the support points.
@@ -147,6 +149,7 @@ void maml(const bench::Arguments& arguments) {
   inputs.push_back({points, "y", {}});
   CompileOptions options;
   options.pool = std::make_shared<ThreadPool>(arguments.threads);
+  options.profile = arguments.profile;
   for (int i = 0; i < static_cast<int>(state); ++i) options.donate[i] = i;
   Plan plan = compile(
       [&](ValueSpan in) {
@@ -188,7 +191,8 @@ void maml(const bench::Arguments& arguments) {
     const auto tail = std::min<std::ptrdiff_t>(10, std::ssize(losses));
     return std::accumulate(losses.end() - tail, losses.end(), 0.0) / static_cast<double>(tail);
   };
-  bench::measure("W11", "maml", arguments, kSteps, {.reset = reset, .run = run, .result = last});
+  bench::measure("W11", "maml", arguments, kSteps,
+                 {.reset = reset, .run = run, .result = last, .plan = [&] { return &plan; }});
 }
 
 }  // namespace

@@ -45,7 +45,8 @@ int main(int argc, char** argv) {
     for (const auto& a : state) inputs.push_back({{DType::float32, a.shape()}, "state", a});
     inputs.push_back({{DType::float32, {batch, 2}}, "x", {}});
     inputs.push_back({{DType::float32, {batch, 1}}, "y", {}});
-    Plan plan = compile(training_step, inputs, {.donate = {{0, 0}, {1, 1}, {2, 2}, {3, 3}}});
+    Plan plan = compile(training_step, inputs,
+                        {.donate = {{0, 0}, {1, 1}, {2, 2}, {3, 3}}, .profile = arguments.profile});
     auto* to_x = plan.input(4).raw();
     auto* to_y = plan.input(5).raw();
     const auto reset = [&] {
@@ -68,6 +69,7 @@ int main(int argc, char** argv) {
                       {state[0], state[1], state[2], state[3], x, y})[0]
           .item();
     };
-    bench::measure("W9", name, arguments, 3000, {.reset = reset, .run = run, .result = error});
+    bench::measure("W9", name, arguments, 3000,
+                   {.reset = reset, .run = run, .result = error, .plan = [&] { return &plan; }});
   }
 }

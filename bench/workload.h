@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "descent/base/array.h"
+#include "descent/train/profile.h"
 
 namespace descent::bench {
 
@@ -59,7 +60,8 @@ inline Labelled labelled(const Array& prototypes, std::int64_t rows) {
 
 struct Arguments {
   int threads = 1, runs = 3;
-  bool quick = false;  // a tenth of the steps, once: shows that it works, measures nothing
+  bool quick = false;    // a tenth of the steps, once: shows that it works, measures nothing
+  bool profile = false;  // every kernel is timed and told; what is measured has that time in it
   std::string precision = "float32", only;
 
   bool wanted(const std::string& name) const { return only.empty() || only == name; }
@@ -83,6 +85,8 @@ inline Arguments parse(int argc, char** argv) {
       a.only = value();
     } else if (key == "--quick") {
       a.quick = true;
+    } else if (key == "--profile") {
+      a.profile = true;
     } else {
       throw std::runtime_error("unknown argument " + key);
     }
@@ -125,9 +129,10 @@ inline double peak_mb() {
 
 // A workload under way.
 struct Work {
-  std::function<void()> reset;     // back to the beginning; not timed
-  std::function<void(int)> run;    // so many steps
-  std::function<double()> result;  // the number that shows equal work; not timed
+  std::function<void()> reset;             // back to the beginning; not timed
+  std::function<void(int)> run;            // so many steps
+  std::function<double()> result;          // the number that shows equal work; not timed
+  std::function<const Plan*()> plan = {};  // of a step, compiled with Arguments::profile
 };
 
 // Runs one step (and tells the time from the start of the program to its end), a few to warm up,
@@ -153,6 +158,8 @@ inline void measure(const std::string& workload, const std::string& name, const 
       workload, name, a.precision, a.precision, a.threads, steps, seconds, work.result(), first,
       peak_mb());
   std::fflush(stdout);
+  if (a.profile && work.plan)
+    fmt::print(stderr, "{}", train::profile_report(*work.plan(), train::measure_peaks()));
 }
 
 }  // namespace descent::bench
