@@ -226,16 +226,32 @@ class Writer {
   Values arguments_;
 };
 
-// A square for each of its readers: computing it again is cheaper than to keep it in memory, which
-// a reader in another group would need (the norm of a gradient and Adam's update both square it).
-Values unshare_squares(const Values& outputs) {
-  return rewrite(outputs, [](const Node& node, const Values& in) -> std::optional<Values> {
+// An operation that is cheaper to compute again for each reader than to keep in memory, which a
+// reader in another group would need. A square: the norm of a gradient and Adam's update both take
+// it. A large operand that is in memory anyway, combined with a small one: batch normalisation
+// centres its input for the variance, for the result and for the gradient.
+bool cheap_again(const Node& node, const PassContext& context) {
+  using kernels::Eltwise;
+  const auto* op = dynamic_cast<const EltwiseOp*>(node.op.get());
+  if (op == nullptr) return false;
+  if (op->code == Eltwise::square) return true;
+  const bool plain =
+      op->code == Eltwise::add || op->code == Eltwise::sub || op->code == Eltwise::mul;
+  if (!plain) return false;
+  const Shape& shape = node.outputs[0].shape;
+  const auto large = [&](const Value& v) { return v.shape() == shape; };
+  const Value &a = node.inputs[0], &b = node.inputs[1];
+  if (large(a) == large(b)) return false;
+  const Node* source = (large(a) ? a : b).node();
+  return !source->inputs.empty() && !fusable(*source, context);
+}
+Values unshare_cheap(const Values& outputs, const PassContext& context) {
+  return rewrite(outputs, [&](const Node& node, const Values& in) -> std::optional<Values> {
     if (dynamic_cast<const EltwiseOp*>(node.op.get()) == nullptr) return std::nullopt;
     Values operands = in;
     bool any = false;
     for (auto& v : operands) {
-      const auto* op = dynamic_cast<const EltwiseOp*>(v.node()->op.get());
-      if (op == nullptr || op->code != kernels::Eltwise::square) continue;
+      if (!cheap_again(*v.node(), context)) continue;
       v = apply(v.node()->op, v.node()->inputs);
       any = true;
     }
@@ -247,7 +263,7 @@ Values unshare_squares(const Values& outputs) {
 }  // namespace
 
 Values fuse(const Values& given, const PassContext& context) {
-  const Values outputs = unshare_squares(given);
+  const Values outputs = unshare_cheap(given, context);
   const auto order = topological(outputs);
   const Grouping grouping(order, context);
   // Members that somebody outside reads.

@@ -81,6 +81,7 @@ ConvolutionMethodPtr choose(ConvKind kind, const ConvShape& s) {
   if (s.dtype == DType::float64) return unfolding_convolution(kind, s);
   // Where the processor is slow at bfloat16, the products of float32 do the same work faster.
   if (s.dtype == DType::bfloat16 && !bfloat16_pays()) return converting_convolution(kind, s);
+  if (auto method = winograd_convolution(kind, s)) return method;
   if (auto method = library_convolution(kind, s)) return method;
   return s.dtype == DType::float32 ? unfolding_convolution(kind, s)
                                    : converting_convolution(kind, s);

@@ -45,27 +45,27 @@ HWY_INLINE void Block(View<T> a, const T* b, std::int64_t b_row, T* c, std::int6
                                     : LoadSome(d, p + v * lanes, last);
   };
   V sum[Rows][Vectors];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int v = 0; v < Vectors; ++v) {
       sum[i][v] = Accumulate ? load(c + i * c_row, v) : hn::Zero(d);
     }
   }
   for (std::int64_t l = 0; l < k; ++l) {
     V row[Vectors];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int v = 0; v < Vectors; ++v) row[v] = load(b + l * b_row, v);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
       const V x = hn::Set(d, a.data[i * a.row + l * a.column]);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int v = 0; v < Vectors; ++v) sum[i][v] = hn::MulAdd(x, row[v], sum[i][v]);
     }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int v = 0; v < Vectors; ++v) {
       T* p = c + i * c_row + static_cast<std::int64_t>(v * lanes);
       if (Whole || v + 1 < Vectors) {
@@ -81,8 +81,13 @@ HWY_INLINE void Block(View<T> a, const T* b, std::int64_t b_row, T* c, std::int6
 template <bool Accumulate, bool Whole, int Vectors, class T>
 HWY_NOINLINE void Rows(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
                        std::int64_t m, std::int64_t k, std::size_t last) {
-  for (; m >= kRows; m -= kRows, a.data += kRows * a.row, c += kRows * c_row) {
+  constexpr int rows = kRows * kVectors / Vectors;  // as many sums in registers
+  for (; m >= rows; m -= rows, a.data += rows * a.row, c += rows * c_row) {
+    Block<Accumulate, Whole, rows, Vectors>(a, b, b_row, c, c_row, k, last);
+  }
+  if (rows > kRows && m >= kRows) {
     Block<Accumulate, Whole, kRows, Vectors>(a, b, b_row, c, c_row, k, last);
+    m -= kRows, a.data += kRows * a.row, c += kRows * c_row;
   }
   if (m >= 4) {
     Block<Accumulate, Whole, 4, Vectors>(a, b, b_row, c, c_row, k, last);

@@ -92,7 +92,9 @@ class BatchNorm final : public Module {
       Values result(3);
       if (g[0]) {
         const Value r = rsqrt(variance + eps);
-        const Value total = batch_sum(g[0], axes), along = batch_sum(g[0] * centred, axes);
+        // Both sums before either is waited for: one pass over g.
+        const Value own_total = sum(g[0], axes), own_along = sum(g[0] * centred, axes);
+        const Value total = all_reduce_sum(own_total), along = all_reduce_sum(own_along);
         const Value scale = r * in[1], slope = scale * square(r) * along / n;
         result[0] = reshape(scale, wide) * g[0] -
                     (reshape(slope, wide) * centred + reshape(scale * total / n, wide));
