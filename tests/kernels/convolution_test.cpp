@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
 
@@ -55,8 +56,13 @@ Sizes sizes(const ConvShape& s) {
 template <class T>
 using Result = std::conditional_t<std::is_same_v<T, bfloat16>, float, T>;
 
+// What an element's roundings are measured against: its own products, or the largest such sum of
+// all where a method's elements share theirs.
+enum class Rounding { own, shared };
+
 template <class T, class Method>
-void check(ConvKind kind, const ConvShape& s, const Method& method) {
+void check(ConvKind kind, const ConvShape& s, const Method& method,
+           Rounding rounding = Rounding::own) {
   const auto size = sizes(s);
   const auto count = [&](int operand) {
     const int what = kind == ConvKind::forward          ? operand
@@ -93,6 +99,7 @@ void check(ConvKind kind, const ConvShape& s, const Method& method) {
     want[ic] += product, total[ic] += std::fabs(product), terms[ic] += 1;
   });
   const double unit = sizeof(T) == 8 ? 0x1p-53 : 0x1p-24;
+  if (rounding == Rounding::shared) std::ranges::fill(total, *std::ranges::max_element(total));
   for (std::int64_t i = 0; i < c.size(); ++i) {
     const auto k = static_cast<std::size_t>(i);
     const double bound = total[k] * unit * (terms[k] + 2);  // as many roundings as terms
@@ -179,6 +186,90 @@ TEST(Convolution, EveryMethod) {
   }
 }
 
+// Tiles that reach beyond the image, several blocks of tiles, channels of several vectors.
+std::vector<ConvShape> winograd_shapes() {
+  const auto shape = [](std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w,
+                        std::int64_t k, std::int64_t pad_h, std::int64_t pad_w) {
+    return ConvShape{
+        .n = n, .c = c, .h = h, .w = w, .k = k, .r = 3, .s = 3, .pad_h = pad_h, .pad_w = pad_w};
+  };
+  return {shape(3, 16, 16, 16, 16, 1, 1), shape(2, 16, 9, 7, 48, 1, 1),
+          shape(1, 32, 8, 6, 16, 0, 0), shape(2, 16, 3, 7, 32, 2, 1),
+          shape(2, 16, 11, 10, 16, 0, 2)};
+}
+
+TEST(Convolution, Winograd) {
+  for (ConvShape s : winograd_shapes()) {
+    for (const bool last : {false, true}) {
+      s.channels_last = last;
+      for (const auto kind : kKinds) {
+        const auto method = winograd_convolution(kind, s);
+        ASSERT_NE(method, nullptr) << text(kind, s);
+        if (!last) check<float>(kind, s, *method, Rounding::shared);
+      }
+    }
+  }
+}
+
+TEST(Convolution, WinogradIsAsExactAsItsPointsAllow) {
+  // Its error, as root mean square, is 3 to 5.4 times that of sums in float32 here; with the points
+  // 0, +-1, +-2 and infinity it would be more than twice as much.
+  ConvShape s{.n = 4, .c = 32, .h = 16, .w = 16, .k = 32, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1};
+  const auto size = sizes(s);
+  const auto x = testing::random_vector<float>(size.input, 1),
+             w = testing::random_vector<float>(size.weight, 2),
+             g = testing::random_vector<float>(size.output, 3);
+  for (const auto kind : kKinds) {
+    const auto& a = kind == ConvKind::input_gradient ? g : x;
+    const auto& b = kind == ConvKind::weight_gradient ? g : w;
+    const std::int64_t count = kind == ConvKind::forward          ? size.output
+                               : kind == ConvKind::input_gradient ? size.input
+                                                                  : size.weight;
+    const auto run = [&]<class T>(const ConvolutionMethod& method, T) {
+      const std::vector<T> ta(a.begin(), a.end()), tb(b.begin(), b.end());
+      std::vector<T> c(static_cast<std::size_t>(count));
+      Scratch scratch(method.scratch_bytes());
+      method.bind(ta.data(), tb.data(), c.data(), scratch.data())();
+      return c;
+    };
+    const auto fast = run(*winograd_convolution(kind, s), 0.0f),
+               direct = run(*unfolding_convolution(kind, s), 0.0f);
+    ConvShape exact = s;
+    exact.dtype = DType::float64;
+    const auto want = run(*unfolding_convolution(kind, exact), 0.0);
+    double of_fast = 0, of_direct = 0;
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      of_fast += std::pow(fast[i] - want[i], 2), of_direct += std::pow(direct[i] - want[i], 2);
+    }
+    EXPECT_LE(std::sqrt(of_fast / of_direct), 7) << text(kind, s);
+    EXPECT_GT(of_fast, 0);
+  }
+}
+
+TEST(Convolution, WinogradIsForFiltersOfThreeByThree) {
+  const ConvShape good{
+      .n = 1, .c = 16, .h = 8, .w = 8, .k = 16, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1};
+  const auto suits = [](const ConvShape& s) {
+    return winograd_convolution(ConvKind::forward, s) != nullptr;
+  };
+  EXPECT_TRUE(suits(good));
+  const auto without = [&](auto change) {
+    ConvShape s = good;
+    change(s);
+    return !suits(s);
+  };
+  EXPECT_TRUE(without([](ConvShape& s) { s.r = 5; }));
+  EXPECT_TRUE(without([](ConvShape& s) { s.stride_w = 2; }));
+  EXPECT_TRUE(without([](ConvShape& s) { s.dilation_h = 2; }));
+  EXPECT_TRUE(without([](ConvShape& s) { s.groups = 16; }));
+  EXPECT_TRUE(without([](ConvShape& s) { s.c = 20; }));
+  EXPECT_TRUE(without([](ConvShape& s) { s.k = 8; }));
+  EXPECT_TRUE(without([](ConvShape& s) { s.pad_h = 3; }));
+  EXPECT_TRUE(without([](ConvShape& s) { s.h = s.w = 2; })) << "a tile that is mostly empty";
+  EXPECT_TRUE(without([](ConvShape& s) { s.c = s.k = 512; })) << "filters outweigh images";
+  EXPECT_TRUE(without([](ConvShape& s) { s.dtype = DType::float64; }));
+}
+
 // Images [n, c, places] as [n, places, c].
 template <class T>
 std::vector<T> turned(const std::vector<T>& x, std::int64_t n, std::int64_t c,
@@ -232,6 +323,15 @@ TEST(Convolution, BothLayoutsGiveTheSameBits) {
       if (s.dtype == DType::float64) check_layouts<double>(kind, s, make);
       if (s.dtype == DType::float32) check_layouts<float>(kind, s, make);
       if (s.dtype == DType::bfloat16) check_layouts<bfloat16>(kind, s, make);
+    }
+  }
+}
+
+TEST(Convolution, WinogradGivesTheSameBitsInBothLayouts) {
+  for (const ConvShape& s : winograd_shapes()) {
+    for (const auto kind : kKinds) {
+      const auto make = [](ConvKind k, const ConvShape& shape) { return Convolution(k, shape); };
+      check_layouts<float>(kind, s, make);
     }
   }
 }

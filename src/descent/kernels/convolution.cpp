@@ -26,13 +26,14 @@ std::array<std::int64_t, 2> elements(ConvKind kind, const ConvShape& s) {
   return {input_elements(s), output_elements(s)};
 }
 
+ConvolutionMethodPtr choose(ConvKind kind, const ConvShape& s);
+
 class Converting : public ConvolutionMethod {
  public:
   Converting(ConvKind kind, const ConvShape& s) : count_(elements(kind, s)) {
     ConvShape wide = s;
     wide.dtype = DType::float32;
-    inner_ = library_convolution(kind, wide);
-    if (inner_ == nullptr) inner_ = unfolding_convolution(kind, wide);
+    inner_ = choose(kind, wide);
     b_ = align_up(static_cast<std::size_t>(count_[0]) * 4);
     work_ = b_ + align_up(static_cast<std::size_t>(count_[1]) * 4);
   }

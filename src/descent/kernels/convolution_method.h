@@ -20,11 +20,15 @@ using ConvolutionMethodPtr = std::shared_ptr<const ConvolutionMethod>;
 // oneDNN, on images with channels last: others are turned round on the way in and out, so that both
 // give the same bits. nullptr where it has no kernel for this type on this processor.
 ConvolutionMethodPtr library_convolution(ConvKind kind, const ConvShape& shape);
-// Filters of 3 x 3 by fewer multiplications, with roundings of its own: float32. nullptr where the
-// shape does not suit it.
+// Filters of 3 x 3 by fewer multiplications, with roundings of its own; float32. nullptr where the
+// shape does not suit it, however many images there are.
 ConvolutionMethodPtr winograd_convolution(ConvKind kind, const ConvShape& shape);
 // Unfolds the windows into a matrix and multiplies; float32 and float64.
 ConvolutionMethodPtr unfolding_convolution(ConvKind kind, const ConvShape& shape);
+// By `inner`, made for images that lie the other way (channels_last): turned round on the way in and
+// out.
+ConvolutionMethodPtr turning_convolution(ConvKind kind, const ConvShape& shape,
+                                         ConvolutionMethodPtr inner);
 // bfloat16 where that is faster or oneDNN has none: the operands converted to float32.
 ConvolutionMethodPtr converting_convolution(ConvKind kind, const ConvShape& shape);
 

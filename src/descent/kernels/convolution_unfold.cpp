@@ -5,7 +5,6 @@
 #include "descent/base/memory.h"
 #include "descent/kernels/convolution_method.h"
 #include "descent/kernels/gemm.h"
-#include "descent/kernels/transpose.h"
 
 namespace descent::kernels {
 namespace {
@@ -128,69 +127,14 @@ class Unfolding : public ConvolutionMethod {
   Gemm<T> gemm_;
 };
 
-// Images with channels last: turned round on the way in and out.
-class Turning : public ConvolutionMethod {
- public:
-  Turning(ConvKind kind, const ConvShape& s) : kind_(kind), s_(s) {
-    s_.channels_last = false;
-    inner_ = unfolding_convolution(kind, s_);
-  }
-  std::size_t scratch_bytes() const override {
-    return align_up(bytes(true)) + align_up(bytes(false)) + inner_->scratch_bytes();
-  }
-  std::function<void()> bind(const void* a, const void* b, void* c, void* scratch) const override {
-    auto* in = static_cast<std::byte*>(scratch);
-    auto* out = in + align_up(bytes(true));
-    auto* rest = out + align_up(bytes(false));
-    switch (kind_) {
-      case ConvKind::forward:
-        return [self = *this, a, c, in, out, inner = inner_->bind(in, b, out, rest)] {
-          self.turn(a, in, true, true);
-          inner();
-          self.turn(out, c, false, false);
-        };
-      case ConvKind::input_gradient:
-        return [self = *this, a, c, in, out, inner = inner_->bind(out, b, in, rest)] {
-          self.turn(a, out, false, true);
-          inner();
-          self.turn(in, c, true, false);
-        };
-      default:
-        return [self = *this, a, b, in, out, inner = inner_->bind(in, out, c, rest)] {
-          self.turn(a, in, true, true);
-          self.turn(b, out, false, true);
-          inner();
-        };
-    }
-  }
-
- private:
-  std::int64_t channels(bool input) const { return input ? s_.c : s_.k; }
-  std::int64_t places(bool input) const { return input ? s_.h * s_.w : s_.out_h() * s_.out_w(); }
-  std::size_t bytes(bool input) const {
-    return static_cast<std::size_t>(s_.n * channels(input) * places(input)) * size_of(s_.dtype);
-  }
-  // Between [n, places, channels] and [n, channels, places].
-  void turn(const void* from, void* to, bool input, bool to_planes) const {
-    const std::int64_t rows = to_planes ? places(input) : channels(input),
-                       columns = to_planes ? channels(input) : places(input);
-    const auto transpose = transpose_kernel(size_of(s_.dtype));
-    const std::size_t image = bytes(input) / static_cast<std::size_t>(s_.n);
-    for (std::size_t i = 0; i < static_cast<std::size_t>(s_.n); ++i) {
-      transpose(static_cast<const std::byte*>(from) + i * image, columns,
-                static_cast<std::byte*>(to) + i * image, rows, rows, columns);
-    }
-  }
-
-  ConvKind kind_;
-  ConvShape s_;
-  ConvolutionMethodPtr inner_;
-};
-
 }  // namespace
 
 ConvolutionMethodPtr unfolding_convolution(ConvKind kind, const ConvShape& shape) {
-  if (shape.channels_last) return std::make_shared<Turning>(kind, shape);
+  if (shape.channels_last) {
+    ConvShape planes = shape;
+    planes.channels_last = false;
+    return turning_convolution(kind, shape, unfolding_convolution(kind, planes));
+  }
   if (shape.dtype == DType::float64) return std::make_shared<Unfolding<double>>(kind, shape);
   return std::make_shared<Unfolding<float>>(kind, shape);
 }

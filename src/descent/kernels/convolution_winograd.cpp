@@ -346,8 +346,9 @@ void WeightGradient(const WinogradShape& s, const float* x, const float* dy, flo
     for (std::int64_t p = 0; p < kPlanes; ++p) {
       FetchAhead(x, s.h * s.w, s.in, s, done + kBlock, p);
       FetchAhead(dy, s.out_h * s.out_w, s.out, s, done + kBlock, p);
-      Product<true>(View<float>{inputs + p * plane_of(s.in), 1, s.in}, outputs + p * plane_of(s.out),
-                    s.out, filters + p * s.in * s.out, s.out, s.in, tiles, s.out);
+      Product<true>(View<float>{inputs + p * plane_of(s.in), 1, s.in},
+                    outputs + p * plane_of(s.out), s.out, filters + p * s.in * s.out, s.out, s.in,
+                    tiles, s.out);
     }
     for (std::int64_t t = 0; t < tiles; ++t) tile.next(s);
   }
@@ -401,8 +402,16 @@ ConvolutionMethodPtr winograd_convolution(ConvKind kind, const ConvShape& s) {
                      s.dilation_h == 1 && s.dilation_w == 1 && s.groups == 1 && s.pad_h <= 2 &&
                      s.pad_w <= 2;
   const bool vectors = s.c % 16 == 0 && s.k % 16 == 0;  // whole ones on every target
-  if (!three || !vectors || s.dtype != DType::float32 || !s.channels_last) return nullptr;
-  return std::make_shared<Winograd>(kind, s);
+  // Beyond, taking the filters to the points and back costs what the products save.
+  const bool few = s.c * s.k <= 256 * 256;
+  if (!three || !vectors || !few || s.dtype != DType::float32) return nullptr;
+  const auto covered = [](std::int64_t extent) { return (extent + kTile - 1) / kTile * kTile; };
+  const bool filled = 2 * s.out_h() * s.out_w() >= covered(s.out_h()) * covered(s.out_w());
+  if (!filled) return nullptr;
+  if (s.channels_last) return std::make_shared<Winograd>(kind, s);
+  ConvShape last = s;
+  last.channels_last = true;
+  return turning_convolution(kind, s, std::make_shared<Winograd>(kind, last));
 }
 
 }  // namespace descent::kernels

@@ -399,7 +399,9 @@ class TileProgram::Prefetch {
       streams_[static_cast<std::size_t>(count_++)] = k;
       lines_ += layout.slots[k].tile_step / kLine;
     }
-    each_ = lines_ / std::max<std::int64_t>(1, std::ssize(layout.steps)) + 1;
+    const auto steps = std::max<std::int64_t>(1, std::ssize(layout.steps));
+    each_ = lines_ / steps + 1;
+    distance_ = std::max<std::int64_t>(1, kSteps / steps);
   }
   void begin(bool more) {
     stream_ = more ? 0 : count_;
@@ -410,7 +412,7 @@ class TileProgram::Prefetch {
       const std::uint32_t k = streams_[static_cast<std::size_t>(stream_)];
       const std::int64_t step = layout_.slots[k].tile_step;
       const std::int64_t lines = std::min(left, step / kLine - line_);
-      const std::byte* next = at_[k] + step + line_ * kLine;
+      const std::byte* next = at_[k] + distance_ * step + line_ * kLine;
       for (std::int64_t i = 0; i < lines; ++i) __builtin_prefetch(next + i * kLine);
       left -= lines;
       line_ += lines;
@@ -422,12 +424,14 @@ class TileProgram::Prefetch {
 
  private:
   static constexpr std::int64_t kLine = 64;
+  // So many instructions, each over a tile, take as long as memory takes to answer.
+  static constexpr std::int64_t kSteps = 12;
 
   const Layout& layout_;
   std::byte* const* at_;
   std::array<std::uint32_t, 12> streams_{};
   std::ptrdiff_t count_ = 0, stream_ = 0;
-  std::int64_t lines_ = 0, each_ = 0, line_ = 0;
+  std::int64_t lines_ = 0, each_ = 0, line_ = 0, distance_ = 1;  // in tiles
 };
 
 struct TileProgram::NoPrefetch {
