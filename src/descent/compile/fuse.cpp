@@ -134,9 +134,12 @@ class Writer {
   Values write(const std::vector<Node*>& wanted) {
     for (Node* node : members_) add_inputs(*node);
     next_ = static_cast<int>(op_->inputs.size());
-    for (Node* node : members_) add_instruction(node);
     std::vector<std::string> names;
-    for (Node* node : members_) names.emplace_back(node->op->name());
+    for (Node* node : members_) {
+      const int before = next_;
+      add_instruction(node);
+      if (next_ > before || !is_elementwise(*node)) names.emplace_back(node->op->name());
+    }
     op_->text = fmt::format("{}", fmt::join(names, "+"));
     // Elementwise results first, then sums.
     std::vector<Node*> ordered = wanted;
@@ -206,6 +209,12 @@ class Writer {
     } else {
       instruction.is_cast = true;
       instruction.from = node->inputs[0].dtype();
+    }
+    // What unshare_cheap() told apart is one again where its readers came together.
+    const auto same = std::ranges::find(op_->instructions, instruction);
+    if (same != op_->instructions.end()) {
+      operand_[node] = next_ - static_cast<int>(op_->instructions.end() - same);
+      return;
     }
     push(instruction);
     operand_[node] = next_ - 1;

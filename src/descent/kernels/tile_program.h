@@ -33,6 +33,7 @@ class TileProgram {
     DType dtype = DType::float32;  // of operands and result (of the result for a cast)
     DType from = DType::float32;
     std::array<int, 3> in{-1, -1, -1};
+    friend bool operator==(const Instruction&, const Instruction&) = default;
   };
 
   // An operand viewed as rows [n, inner] and summed to [inner].
