@@ -45,24 +45,27 @@ TEST(Traffic, WhatIsInMemoryAnywayIsCombinedAgainForEachReader) {
 
 TEST(Traffic, BatchNormTakesBothSumsOfItsGradientInOnePass) {
   constexpr std::int64_t images = 8, channels = 16, side = 16;
-  const auto model =
-      nn::sequential(nn::conv2d({.filters = channels, .bias = false}), nn::batch_norm());
   const Type sample{DType::float32, {1, 3, side + 2, side + 2}};
-  const auto variables = nn::describe(model, sample);
-  std::vector<PlanInput> inputs = {{{DType::float32, {images, 3, side + 2, side + 2}}, "x", {}}};
-  for (const auto& v : variables) inputs.push_back({v.type, v.name, {}});
-  const Fn f = [&](ValueSpan in) {
-    const auto loss = [&](ValueSpan p) {
-      std::map<std::string, Value> bound;
-      for (std::size_t i = 0; i < variables.size(); ++i) bound[variables[i].name] = p[i];
-      nn::Scope scope(std::move(bound), true, {});
-      return sum(square((*model)(scope, in[0])));
+  for (const bool bias : {false, true}) {
+    const auto model =
+        nn::sequential(nn::conv2d({.filters = channels, .bias = bias}), nn::batch_norm());
+    const auto variables = nn::describe(model, sample);
+    std::vector<PlanInput> inputs = {{{DType::float32, {images, 3, side + 2, side + 2}}, "x", {}}};
+    for (const auto& v : variables) inputs.push_back({v.type, v.name, {}});
+    const Fn f = [&](ValueSpan in) {
+      const auto loss = [&](ValueSpan p) {
+        std::map<std::string, Value> bound;
+        for (std::size_t i = 0; i < variables.size(); ++i) bound[variables[i].name] = p[i];
+        nn::Scope scope(std::move(bound), true, {});
+        return sum(square((*model)(scope, in[0])));
+      };
+      return grad(loss)(in.subspan(1));
     };
-    return grad(loss)(in.subspan(1));
-  };
-  // The mean and the variance read the images; result, its square's gradient (written) and both
-  // sums are one pass over them; the gradient of the convolution is read from both and written.
-  EXPECT_EQ(passes(f, inputs, 4.0 * images * channels * side * side), 7);
+    // The mean and the variance read the images; result, its square's gradient (written) and both
+    // sums are one pass over them; the gradient of the convolution is read from both and written.
+    // A bias is added again in each pass, and its gradient summed in the last.
+    EXPECT_EQ(passes(f, inputs, 4.0 * images * channels * side * side), 7) << "bias " << bias;
+  }
 }
 
 }  // namespace

@@ -235,24 +235,42 @@ class Writer {
   Values arguments_;
 };
 
-// An operation that is cheaper to compute again for each reader than to keep in memory, which a
-// reader in another group would need. A square: the norm of a gradient and Adam's update both take
-// it. A large operand that is in memory anyway, combined with a small one: batch normalisation
-// centres its input for the variance, for the result and for the gradient.
-bool cheap_again(const Node& node, const PassContext& context) {
+// The operand of a sum, difference or product as large as the result, where the other is smaller;
+// else null.
+const Value* large_operand(const Node& node) {
   using kernels::Eltwise;
   const auto* op = dynamic_cast<const EltwiseOp*>(node.op.get());
-  if (op == nullptr) return false;
-  if (op->code == Eltwise::square) return true;
-  const bool plain =
-      op->code == Eltwise::add || op->code == Eltwise::sub || op->code == Eltwise::mul;
-  if (!plain) return false;
-  const Shape& shape = node.outputs[0].shape;
-  const auto large = [&](const Value& v) { return v.shape() == shape; };
+  if (op == nullptr) return nullptr;
+  if (op->code != Eltwise::add && op->code != Eltwise::sub && op->code != Eltwise::mul) {
+    return nullptr;
+  }
+  const auto large = [&](const Value& v) { return v.shape() == node.outputs[0].shape; };
   const Value &a = node.inputs[0], &b = node.inputs[1];
-  if (large(a) == large(b)) return false;
-  const Node* source = (large(a) ? a : b).node();
-  return !source->inputs.empty() && !fusable(*source, context);
+  return large(a) == large(b) ? nullptr : large(a) ? &a : &b;
+}
+
+// An operation that is cheaper to compute again for each reader than to keep in memory, which a
+// reader in another group would need. A square: the norm of a gradient and Adam's update both take
+// it. What is in memory anyway, combined with something small up to twice: batch normalisation adds
+// a bias to its input and centres it, for the variance, for the result and for the gradient.
+bool combines_again(const Node& node, const PassContext& context, int more = 1) {
+  const Value* large = large_operand(node);
+  if (large == nullptr) return false;
+  const Node& source = *large->node();
+  if (fusable(source, context)) return more > 0 && combines_again(source, context, more - 1);
+  return !source.inputs.empty();
+}
+bool cheap_again(const Node& node, const PassContext& context) {
+  const auto* op = dynamic_cast<const EltwiseOp*>(node.op.get());
+  const bool square = op != nullptr && op->code == kernels::Eltwise::square;
+  return square || combines_again(node, context);
+}
+Value again(const Value& v, const PassContext& context) {
+  Values operands = v.node()->inputs;
+  for (auto& x : operands) {
+    if (combines_again(*x.node(), context)) x = again(x, context);
+  }
+  return apply(v.node()->op, std::move(operands));
 }
 Values unshare_cheap(const Values& outputs, const PassContext& context) {
   return rewrite(outputs, [&](const Node& node, const Values& in) -> std::optional<Values> {
@@ -261,7 +279,7 @@ Values unshare_cheap(const Values& outputs, const PassContext& context) {
     bool any = false;
     for (auto& v : operands) {
       if (!cheap_again(*v.node(), context)) continue;
-      v = apply(v.node()->op, v.node()->inputs);
+      v = again(v, context);
       any = true;
     }
     if (!any) return std::nullopt;
