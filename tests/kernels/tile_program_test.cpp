@@ -323,67 +323,82 @@ TEST(TileProgram, AdamInPlace) {
 }
 
 // Every pattern that has a loop of its own: found whatever the order of inputs and commuting
-// operands, and the same bits as one operation after the other.
+// operands, and the same bits as one operation after the other. `equal`: the first two scalars are
+// one input, as equal constants are.
+void check_pattern(const RegisterPattern& pattern, bool equal) {
+  const auto n_inputs = pattern.inputs.size();
+  const auto inputs = static_cast<int>(n_inputs);
+  std::vector<int> scalars;
+  for (int i = 0; i < inputs; ++i) {
+    if (pattern.inputs[static_cast<std::size_t>(i)] == 's') scalars.push_back(i);
+  }
+  if (equal && scalars.size() < 2) return;
+  const auto place = [&](int operand) {  // inputs in reverse order
+    if (equal && operand == scalars[1]) operand = scalars[0];
+    return operand < inputs ? inputs - 1 - operand : operand;
+  };
+  for (const std::int64_t size : {1, 7, 16, 33, 1024, 3000}) {
+    std::vector<std::vector<float>> values;
+    std::vector<TileProgram::Input> types(n_inputs);
+    for (int i = 0; i < inputs; ++i) {
+      const bool dense = pattern.inputs[static_cast<std::size_t>(i)] == 'd';
+      values.push_back(testing::random_vector<float>(dense ? size : 1,
+                                                     static_cast<std::uint64_t>(i) + 1, 0.5, 2));
+      types[static_cast<std::size_t>(place(i))] = {DType::float32, dense ? Shape{size} : Shape{}};
+    }
+    if (equal) {
+      values[static_cast<std::size_t>(scalars[1])] = values[static_cast<std::size_t>(scalars[0])];
+      types[static_cast<std::size_t>(inputs - 1 - scalars[1])] = {DType::float32, Shape{}};
+    }
+    std::vector<const void*> in(n_inputs);
+    for (int i = 0; i < inputs; ++i)
+      in[static_cast<std::size_t>(place(i))] = values[static_cast<std::size_t>(i)].data();
+    std::vector<TileProgram::Instruction> instructions;
+    for (int k = 0; k < pattern.length; ++k) {
+      const auto& step = pattern.steps[static_cast<std::size_t>(k)];
+      TileProgram::Instruction instruction{.code = step.code};
+      const int arity = info(step.code).arity;
+      instruction.in = {place(step.a), arity > 1 ? place(step.b) : -1,
+                        arity > 2 ? place(step.c) : -1};
+      const bool commutes = step.code == Eltwise::add || step.code == Eltwise::mul;
+      if (commutes && k % 2 == 0) std::swap(instruction.in[0], instruction.in[1]);
+      instructions.push_back(instruction);
+      // The reference: one operation after the other, single elements stretched.
+      std::array<std::vector<float>, 3> operand;
+      const std::array<int, 3> numbers{step.a, step.b, step.c};
+      for (int a = 0; a < arity; ++a) {
+        auto& v = operand[static_cast<std::size_t>(a)];
+        v = values[static_cast<std::size_t>(numbers[static_cast<std::size_t>(a)])];
+        if (v.size() == 1) v.resize(static_cast<std::size_t>(size), v[0]);
+      }
+      std::vector<float> result(static_cast<std::size_t>(size));
+      eltwise_kernel(step.code, DType::float32)(operand[0].data(), operand[1].data(),
+                                                operand[2].data(), result.data(), size);
+      values.push_back(std::move(result));
+    }
+    std::vector<int> outputs(pattern.outputs.begin(), pattern.outputs.begin() + pattern.results);
+    std::reverse(outputs.begin(), outputs.end());
+    const TileProgram program({size}, types, instructions, outputs);
+    if (size > 1) {  // with one element, dense and single are the same
+      ASSERT_TRUE(program.in_registers()) << pattern.name << (equal ? ", equal scalars" : "");
+    }
+    std::vector<std::vector<float>> got(outputs.size(),
+                                        std::vector<float>(static_cast<std::size_t>(size)));
+    std::vector<void*> out;
+    for (auto& v : got) out.push_back(v.data());
+    testing::Scratch scratch(program.scratch_bytes());
+    program.run(in.data(), out.data(), scratch.data(), 0, size);
+    for (std::size_t q = 0; q < outputs.size(); ++q) {
+      ASSERT_TRUE(testing::same_bits(got[q].data(),
+                                     values[static_cast<std::size_t>(outputs[q])].data(), size))
+          << pattern.name << ", output " << q << ", size " << size;
+    }
+  }
+}
+
 TEST(TileProgram, RunsPatternsInRegisters) {
   for (const auto& pattern : register_patterns()) {
-    const auto n_inputs = pattern.inputs.size();
-    const auto inputs = static_cast<int>(n_inputs);
-    const auto place = [&](int operand) {  // inputs in reverse order
-      return operand < inputs ? inputs - 1 - operand : operand;
-    };
-    for (const std::int64_t size : {1, 7, 16, 33, 1024, 3000}) {
-      std::vector<std::vector<float>> values;
-      std::vector<TileProgram::Input> types(n_inputs);
-      for (int i = 0; i < inputs; ++i) {
-        const bool dense = pattern.inputs[static_cast<std::size_t>(i)] == 'd';
-        values.push_back(testing::random_vector<float>(dense ? size : 1,
-                                                       static_cast<std::uint64_t>(i) + 1, 0.5, 2));
-        types[static_cast<std::size_t>(place(i))] = {DType::float32, dense ? Shape{size} : Shape{}};
-      }
-      std::vector<const void*> in(n_inputs);
-      for (int i = 0; i < inputs; ++i)
-        in[static_cast<std::size_t>(place(i))] = values[static_cast<std::size_t>(i)].data();
-      std::vector<TileProgram::Instruction> instructions;
-      for (int k = 0; k < pattern.length; ++k) {
-        const auto& step = pattern.steps[static_cast<std::size_t>(k)];
-        TileProgram::Instruction instruction{.code = step.code};
-        const int arity = info(step.code).arity;
-        instruction.in = {place(step.a), arity > 1 ? place(step.b) : -1,
-                          arity > 2 ? place(step.c) : -1};
-        const bool commutes = step.code == Eltwise::add || step.code == Eltwise::mul;
-        if (commutes && k % 2 == 0) std::swap(instruction.in[0], instruction.in[1]);
-        instructions.push_back(instruction);
-        // The reference: one operation after the other, single elements stretched.
-        std::array<std::vector<float>, 3> operand;
-        const std::array<int, 3> numbers{step.a, step.b, step.c};
-        for (int a = 0; a < arity; ++a) {
-          auto& v = operand[static_cast<std::size_t>(a)];
-          v = values[static_cast<std::size_t>(numbers[static_cast<std::size_t>(a)])];
-          if (v.size() == 1) v.resize(static_cast<std::size_t>(size), v[0]);
-        }
-        std::vector<float> result(static_cast<std::size_t>(size));
-        eltwise_kernel(step.code, DType::float32)(operand[0].data(), operand[1].data(),
-                                                  operand[2].data(), result.data(), size);
-        values.push_back(std::move(result));
-      }
-      std::vector<int> outputs(pattern.outputs.begin(), pattern.outputs.begin() + pattern.results);
-      std::reverse(outputs.begin(), outputs.end());
-      const TileProgram program({size}, types, instructions, outputs);
-      if (size > 1) {  // with one element, dense and single are the same
-        ASSERT_TRUE(program.in_registers()) << pattern.name;
-      }
-      std::vector<std::vector<float>> got(outputs.size(),
-                                          std::vector<float>(static_cast<std::size_t>(size)));
-      std::vector<void*> out;
-      for (auto& v : got) out.push_back(v.data());
-      testing::Scratch scratch(program.scratch_bytes());
-      program.run(in.data(), out.data(), scratch.data(), 0, size);
-      for (std::size_t q = 0; q < outputs.size(); ++q) {
-        ASSERT_TRUE(testing::same_bits(got[q].data(),
-                                       values[static_cast<std::size_t>(outputs[q])].data(), size))
-            << pattern.name << ", output " << q << ", size " << size;
-      }
-    }
+    for (const bool equal : {false, true}) check_pattern(pattern, equal);
   }
 }
 

@@ -83,6 +83,8 @@ TEST(Plan, CommonOptimizersUpdateInRegisters) {
   for (const Options& optimizer :
        {Options{"optimizer.name=adam"}, Options{"optimizer.name=adam", "optimizer.clip_norm=1"},
         Options{"optimizer.name=adamw"}, Options{"optimizer.name=adamw", "optimizer.clip_norm=1"},
+        // A weight decay that equals 1 - b1.
+        Options{"optimizer.name=adamw", "optimizer.clip_norm=1", "optimizer.weight_decay=0.1"},
         Options{"optimizer.name=sgd"}, Options{"optimizer.name=sgd", "optimizer.momentum=0.9"},
         Options{"optimizer.name=sgd", "optimizer.momentum=0.9", "optimizer.weight_decay=1e-3"},
         Options{"optimizer.name=rmsprop"}, Options{"optimizer.name=adagrad"}}) {

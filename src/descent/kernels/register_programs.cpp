@@ -109,7 +109,7 @@ class Matcher {
   // The program's inputs and outputs in the pattern's order; nothing where they differ.
   std::optional<std::pair<std::vector<int>, std::vector<int>>> match_all(
       std::span<const int> outputs) {
-    if (pattern_.inputs.size() != inputs_.size() ||
+    if (pattern_.inputs.size() < inputs_.size() ||
         pattern_.length != static_cast<int>(steps_.size()) ||
         pattern_.results != static_cast<int>(outputs.size())) {
       return std::nullopt;
@@ -118,7 +118,7 @@ class Matcher {
     std::iota(order.begin(), order.end(), 0);
     do {
       if (matches(outputs, order)) {
-        const auto end = bound_.begin() + static_cast<std::ptrdiff_t>(inputs_.size());
+        const auto end = bound_.begin() + static_cast<std::ptrdiff_t>(pattern_.inputs.size());
         return std::pair{std::vector<int>(bound_.begin(), end), order};
       }
     } while (std::next_permutation(order.begin(), order.end()));
@@ -138,9 +138,11 @@ class Matcher {
   bool match(int p, int q) {
     int& known = bound_[static_cast<std::size_t>(p)];
     if (known >= 0) return known == q;
-    if (std::find(bound_.begin(), bound_.end(), q) != bound_.end()) return false;
     const auto own = static_cast<int>(pattern_.inputs.size()),
                given = static_cast<int>(inputs_.size());
+    // Equal constants are one input: a weight decay of 0.1 and 1 - b1.
+    const bool scalar = q < given && inputs_[static_cast<std::size_t>(q)] == 's';
+    if (!scalar && std::find(bound_.begin(), bound_.end(), q) != bound_.end()) return false;
     if (p < own) {
       if (q >= given ||
           pattern_.inputs[static_cast<std::size_t>(p)] != inputs_[static_cast<std::size_t>(q)])
