@@ -175,8 +175,68 @@ TEST(Convolution, EveryMethod) {
       if (const auto library = library_convolution(kind, narrow))
         check<bfloat16>(kind, narrow, *library);
       if (const auto library = library_convolution(kind, s)) check<float>(kind, s, *library);
+      check<float>(kind, s, *batch_convolution(kind, s));
     }
   }
+}
+
+// As many images as fill vectors of any target, more and fewer; channels and places that fill
+// blocks of registers and leave rests.
+ConvShape random_batch(RandomStream& random) {
+  ConvShape s = random_shape(random);
+  s.dtype = DType::float32;
+  s.n = between(random, 1, 2) == 1 ? 16 : between(random, 1, 35);
+  s.k = s.groups * between(random, 1, 17);
+  return s;
+}
+
+TEST(Convolution, BatchInLanesOfAllKinds) {
+  RandomStream random(17);
+  for (int trial = 0; trial < 60; ++trial) {
+    const auto s = random_batch(random);
+    for (const auto kind : kKinds) check<float>(kind, s, *batch_convolution(kind, s));
+  }
+  // More places than are in work at a time, in the middle of a row.
+  const ConvShape large{.n = 16, .c = 2, .h = 19, .w = 21, .k = 9, .r = 3, .s = 4, .pad_h = 2};
+  for (const auto kind : kKinds) check<float>(kind, large, *batch_convolution(kind, large));
+  EXPECT_EQ(batch_convolution(
+                ConvKind::forward,
+                {.n = 16, .c = 1, .h = 3, .w = 3, .k = 1, .r = 1, .s = 1, .dtype = DType::float64}),
+            nullptr);
+}
+
+// An image that is not finite keeps to itself, also where the last vector holds images twice.
+TEST(Convolution, BatchInLanesKeepsImagesApart) {
+  const ConvShape s{.n = 19, .c = 2, .h = 5, .w = 6, .k = 3, .r = 3, .s = 3};
+  const auto size = sizes(s);
+  auto x = testing::random_vector<float>(size.input, 1);
+  const auto weight = testing::random_vector<float>(size.weight, 2);
+  std::fill_n(x.begin() + 4 * s.c * s.h * s.w, s.c * s.h * s.w, NAN);  // image 4
+  std::vector<float> y(static_cast<std::size_t>(size.output));
+  const auto method = batch_convolution(ConvKind::forward, s);
+  Scratch scratch(method->scratch_bytes());
+  method->bind(x.data(), weight.data(), y.data(), scratch.data())();
+  const std::int64_t image = size.output / s.n;
+  for (std::int64_t i = 0; i < size.output; ++i)
+    ASSERT_EQ(std::isnan(y[static_cast<std::size_t>(i)]), i / image == 4) << i;
+}
+
+TEST(Convolution, FewChannelsOfManyImagesGoIntoLanes) {
+  const ConvShape few{.n = 64, .c = 3, .h = 12, .w = 12, .k = 6, .r = 5, .s = 5},
+      many{.n = 64, .c = 64, .h = 12, .w = 12, .k = 64, .r = 3, .s = 3};
+  EXPECT_TRUE(batch_convolution_pays(ConvKind::forward, few));
+  EXPECT_EQ(Convolution(ConvKind::forward, few).copies(),
+            batch_convolution(ConvKind::forward, few)->copies());
+  ConvShape single = few, narrow = few, depthwise = few;
+  single.n = 1;
+  depthwise.groups = depthwise.k = depthwise.c;
+  for (const auto kind : kKinds) {
+    EXPECT_FALSE(batch_convolution_pays(kind, many));
+    EXPECT_FALSE(batch_convolution_pays(kind, single));
+    EXPECT_FALSE(batch_convolution_pays(kind, depthwise));
+  }
+  narrow.n = 17, narrow.dtype = DType::bfloat16;
+  for (const auto kind : kKinds) check<bfloat16>(kind, narrow, Convolution(kind, narrow));
 }
 
 // Images [n, c, places] as [n, places, c].
@@ -232,6 +292,26 @@ TEST(Convolution, BothLayoutsGiveTheSameBits) {
       if (s.dtype == DType::float64) check_layouts<double>(kind, s, make);
       if (s.dtype == DType::float32) check_layouts<float>(kind, s, make);
       if (s.dtype == DType::bfloat16) check_layouts<bfloat16>(kind, s, make);
+    }
+  }
+}
+
+struct InLanes {  // as Convolution
+  ConvolutionMethodPtr method;
+  std::size_t scratch_bytes() const { return method->scratch_bytes(); }
+  std::function<void()> bind(const void* a, const void* b, void* c, void* scratch) const {
+    return method->bind(a, b, c, scratch);
+  }
+};
+
+TEST(Convolution, BatchInLanesGivesTheSameBitsInBothLayouts) {
+  RandomStream random(19);
+  for (int trial = 0; trial < 40; ++trial) {
+    const auto s = random_batch(random);
+    for (const auto kind : kKinds) {
+      check_layouts<float>(kind, s, [](ConvKind k, const ConvShape& shape) {
+        return InLanes{batch_convolution(k, shape)};
+      });
     }
   }
 }
