@@ -340,11 +340,13 @@ TYPED_TEST_SUITE(Pooling, Floats);
 
 std::vector<PoolShape> pool_shapes() {
   std::vector<PoolShape> all = {
-      {.n = 2, .c = 3, .h = 8, .w = 8, .r = 2, .s = 2, .stride_h = 2, .stride_w = 2}};
+      {.n = 2, .c = 3, .h = 8, .w = 8, .r = 2, .s = 2, .stride_h = 2, .stride_w = 2},
+      {.n = 2, .c = 6, .h = 6, .w = 22, .r = 2, .s = 2, .stride_h = 2, .stride_w = 2},
+      {.n = 2, .c = 3, .h = 3, .w = 3, .r = 3, .s = 3, .stride_h = 3, .stride_w = 3, .pad_h = 1}};
   RandomStream random(9);
   while (all.size() < 60) {
     PoolShape p{.n = 2,
-                .c = 2,
+                .c = all.size() % 3 == 0 ? between(random, 1, 18) : 2,
                 .h = between(random, 1, 9),
                 .w = between(random, 1, 9),
                 .r = between(random, 1, 4),
@@ -380,8 +382,8 @@ TYPED_TEST(Pooling, MaximumItsPlaceAndItsTranspose) {
     Guarded<std::int32_t> index(outs);
     RandomStream random(4);
     for (std::int64_t i = 0; i < size; ++i)
-      x[i] = static_cast<T>(static_cast<int>(random.below(5))) - 9,
-      dx[i] = 0;  // equals, all negative
+      x[i] = static_cast<T>(static_cast<int>(random.below(5))) - 9,  // equals, all negative
+          dx[i] = static_cast<T>(NAN);                               // must not be read
     if (size > 5) x[5] = static_cast<T>(NAN);
     for (std::int64_t i = 0; i < outs; ++i) g[i] = static_cast<T>(i + 1);
     max_pool(p, x.data(), y.data(), index.data());
@@ -425,8 +427,9 @@ TYPED_TEST(Pooling, BothLayoutsGiveTheSameBits) {
     const auto run = [&](const std::vector<T>& image, const std::vector<T>& gradient, bool last) {
       p.channels_last = last;
       const auto n_in = static_cast<std::size_t>(in), n_out = static_cast<std::size_t>(out);
-      Result r{std::vector<T>(n_out), std::vector<T>(n_out), std::vector<T>(n_in),
-               std::vector<T>(n_out), std::vector<T>(n_in),  std::vector<std::int32_t>(n_out)};
+      const auto nan = static_cast<T>(NAN);
+      Result r{std::vector<T>(n_out), std::vector<T>(n_out),     std::vector<T>(n_in, nan),
+               std::vector<T>(n_out), std::vector<T>(n_in, nan), std::vector<std::int32_t>(n_out)};
       max_pool(p, image.data(), r.largest.data(), r.index.data());
       pool_gather(p, image.data(), r.index.data(), r.gathered.data());
       pool_scatter(p, gradient.data(), r.index.data(), r.scattered.data());
