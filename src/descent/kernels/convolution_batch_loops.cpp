@@ -20,7 +20,6 @@ constexpr int kLanes = static_cast<int>(hn::MaxLanes(Tag()));
 
 // ---- turning ----
 
-// Four rows of blocks of 128 bits, each block turned round.
 #if HWY_TARGET != HWY_SCALAR
 constexpr int kSide = 4;
 
@@ -36,8 +35,9 @@ HWY_INLINE hn::Vec<D> Blocks(D d, const float* x, std::int64_t row) {
   }
 }
 
-// y[j * y_row + i] = x[i * x_row + j] for i < kLanes, j < 4 Groups. Every line of x is read in one
-// go: at some distances of the rows the first cache cannot hold a line of each.
+// y[j * y_row + i] = x[i * x_row + j] for i < kLanes, j < 4 Groups: blocks of 4x4 turned round in
+// vectors of them. Every line of x is read in one go: at some distances of the rows the first cache
+// cannot hold a line of each.
 template <int Groups>
 HWY_INLINE void Turn(const float* x, std::int64_t x_row, float* y, std::int64_t y_row) {
   const Tag d;

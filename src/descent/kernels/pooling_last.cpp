@@ -47,7 +47,7 @@ class Neighbours {
   using DI = hn::RebindToSigned<D>;
   explicit Neighbours(const PoolShape& p) : step_((p.stride_w - 1) * p.c) {
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(D()));
-    most_ = HWY_MEM_OPS_MIGHT_FAULT ? 1 : std::max<std::int64_t>(1, lanes / p.c);
+    most_ = HWY_MEM_OPS_MIGHT_FAULT ? 1 : lanes / std::clamp<std::int64_t>(p.c, 1, lanes);
     if (most_ == 1) return;
     HWY_ALIGN std::int32_t column[hn::MaxLanes(DI())] = {};
     for (std::int64_t i = 0; i < most_; ++i) {
