@@ -182,6 +182,7 @@ TEST(Convolution, EveryMethod) {
       if (const auto library = library_convolution(kind, narrow))
         check<bfloat16>(kind, narrow, *library);
       if (const auto library = library_convolution(kind, s)) check<float>(kind, s, *library);
+      check<float>(kind, s, *batch_convolution(kind, s));
     }
   }
 }
@@ -270,6 +271,65 @@ TEST(Convolution, WinogradIsForFiltersOfThreeByThree) {
   EXPECT_TRUE(without([](ConvShape& s) { s.dtype = DType::float64; }));
 }
 
+// As many images as fill vectors of any target, more and fewer; channels and places that fill
+// blocks of registers and leave rests.
+ConvShape random_batch(RandomStream& random) {
+  ConvShape s = random_shape(random);
+  s.dtype = DType::float32;
+  s.n = between(random, 1, 2) == 1 ? 16 : between(random, 1, 35);
+  s.k = s.groups * between(random, 1, 17);
+  return s;
+}
+
+TEST(Convolution, BatchInLanesOfAllKinds) {
+  RandomStream random(17);
+  for (int trial = 0; trial < 60; ++trial) {
+    const auto s = random_batch(random);
+    for (const auto kind : kKinds) check<float>(kind, s, *batch_convolution(kind, s));
+  }
+  // More places than are in work at a time, in the middle of a row.
+  const ConvShape large{.n = 16, .c = 2, .h = 19, .w = 21, .k = 9, .r = 3, .s = 4, .pad_h = 2};
+  for (const auto kind : kKinds) check<float>(kind, large, *batch_convolution(kind, large));
+  EXPECT_EQ(batch_convolution(
+                ConvKind::forward,
+                {.n = 16, .c = 1, .h = 3, .w = 3, .k = 1, .r = 1, .s = 1, .dtype = DType::float64}),
+            nullptr);
+}
+
+// An image that is not finite keeps to itself, also where the last vector holds images twice.
+TEST(Convolution, BatchInLanesKeepsImagesApart) {
+  const ConvShape s{.n = 19, .c = 2, .h = 5, .w = 6, .k = 3, .r = 3, .s = 3};
+  const auto size = sizes(s);
+  auto x = testing::random_vector<float>(size.input, 1);
+  const auto weight = testing::random_vector<float>(size.weight, 2);
+  std::fill_n(x.begin() + 4 * s.c * s.h * s.w, s.c * s.h * s.w, NAN);  // image 4
+  std::vector<float> y(static_cast<std::size_t>(size.output));
+  const auto method = batch_convolution(ConvKind::forward, s);
+  Scratch scratch(method->scratch_bytes());
+  method->bind(x.data(), weight.data(), y.data(), scratch.data())();
+  const std::int64_t image = size.output / s.n;
+  for (std::int64_t i = 0; i < size.output; ++i)
+    ASSERT_EQ(std::isnan(y[static_cast<std::size_t>(i)]), i / image == 4) << i;
+}
+
+TEST(Convolution, FewChannelsOfManyImagesGoIntoLanes) {
+  const ConvShape few{.n = 64, .c = 3, .h = 12, .w = 12, .k = 5, .r = 5, .s = 5},
+      many{.n = 64, .c = 64, .h = 12, .w = 12, .k = 64, .r = 3, .s = 3};
+  EXPECT_TRUE(batch_convolution_pays(ConvKind::forward, few));
+  EXPECT_EQ(Convolution(ConvKind::forward, few).copies(),
+            batch_convolution(ConvKind::forward, few)->copies());
+  ConvShape single = few, narrow = few, depthwise = few;
+  single.n = 1;
+  depthwise.groups = depthwise.k = depthwise.c;
+  for (const auto kind : kKinds) {
+    EXPECT_FALSE(batch_convolution_pays(kind, many));
+    EXPECT_FALSE(batch_convolution_pays(kind, single));
+    EXPECT_FALSE(batch_convolution_pays(kind, depthwise));
+  }
+  narrow.n = 17, narrow.dtype = DType::bfloat16;
+  for (const auto kind : kKinds) check<bfloat16>(kind, narrow, Convolution(kind, narrow));
+}
+
 // Images [n, c, places] as [n, places, c].
 template <class T>
 std::vector<T> turned(const std::vector<T>& x, std::int64_t n, std::int64_t c,
@@ -336,6 +396,26 @@ TEST(Convolution, WinogradGivesTheSameBitsInBothLayouts) {
   }
 }
 
+struct InLanes {  // as Convolution
+  ConvolutionMethodPtr method;
+  std::size_t scratch_bytes() const { return method->scratch_bytes(); }
+  std::function<void()> bind(const void* a, const void* b, void* c, void* scratch) const {
+    return method->bind(a, b, c, scratch);
+  }
+};
+
+TEST(Convolution, BatchInLanesGivesTheSameBitsInBothLayouts) {
+  RandomStream random(19);
+  for (int trial = 0; trial < 40; ++trial) {
+    const auto s = random_batch(random);
+    for (const auto kind : kKinds) {
+      check_layouts<float>(kind, s, [](ConvKind k, const ConvShape& shape) {
+        return InLanes{batch_convolution(k, shape)};
+      });
+    }
+  }
+}
+
 TEST(Convolution, RefusesWhatDoesNotFit) {
   const ConvShape good{.n = 1, .c = 4, .h = 5, .w = 5, .k = 4, .r = 3, .s = 3};
   EXPECT_NO_THROW(Convolution(ConvKind::forward, good));
@@ -360,11 +440,13 @@ TYPED_TEST_SUITE(Pooling, Floats);
 
 std::vector<PoolShape> pool_shapes() {
   std::vector<PoolShape> all = {
-      {.n = 2, .c = 3, .h = 8, .w = 8, .r = 2, .s = 2, .stride_h = 2, .stride_w = 2}};
+      {.n = 2, .c = 3, .h = 8, .w = 8, .r = 2, .s = 2, .stride_h = 2, .stride_w = 2},
+      {.n = 2, .c = 6, .h = 6, .w = 22, .r = 2, .s = 2, .stride_h = 2, .stride_w = 2},
+      {.n = 2, .c = 3, .h = 3, .w = 3, .r = 3, .s = 3, .stride_h = 3, .stride_w = 3, .pad_h = 1}};
   RandomStream random(9);
   while (all.size() < 60) {
     PoolShape p{.n = 2,
-                .c = 2,
+                .c = all.size() % 3 == 0 ? between(random, 1, 18) : 2,
                 .h = between(random, 1, 9),
                 .w = between(random, 1, 9),
                 .r = between(random, 1, 4),
@@ -400,8 +482,8 @@ TYPED_TEST(Pooling, MaximumItsPlaceAndItsTranspose) {
     Guarded<std::int32_t> index(outs);
     RandomStream random(4);
     for (std::int64_t i = 0; i < size; ++i)
-      x[i] = static_cast<T>(static_cast<int>(random.below(5))) - 9,
-      dx[i] = 0;  // equals, all negative
+      x[i] = static_cast<T>(static_cast<int>(random.below(5))) - 9,  // equals, all negative
+          dx[i] = static_cast<T>(NAN);                               // must not be read
     if (size > 5) x[5] = static_cast<T>(NAN);
     for (std::int64_t i = 0; i < outs; ++i) g[i] = static_cast<T>(i + 1);
     max_pool(p, x.data(), y.data(), index.data());
@@ -445,8 +527,9 @@ TYPED_TEST(Pooling, BothLayoutsGiveTheSameBits) {
     const auto run = [&](const std::vector<T>& image, const std::vector<T>& gradient, bool last) {
       p.channels_last = last;
       const auto n_in = static_cast<std::size_t>(in), n_out = static_cast<std::size_t>(out);
-      Result r{std::vector<T>(n_out), std::vector<T>(n_out), std::vector<T>(n_in),
-               std::vector<T>(n_out), std::vector<T>(n_in),  std::vector<std::int32_t>(n_out)};
+      const auto nan = static_cast<T>(NAN);
+      Result r{std::vector<T>(n_out), std::vector<T>(n_out),     std::vector<T>(n_in, nan),
+               std::vector<T>(n_out), std::vector<T>(n_in, nan), std::vector<std::int32_t>(n_out)};
       max_pool(p, image.data(), r.largest.data(), r.index.data());
       pool_gather(p, image.data(), r.index.data(), r.gathered.data());
       pool_scatter(p, gradient.data(), r.index.data(), r.scattered.data());

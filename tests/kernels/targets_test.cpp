@@ -28,7 +28,8 @@ TEST(Targets, EveryTargetPassesTheKernelTests) {
   const std::string tests =
       "EltwiseFloat*:EltwiseInteger*:Eltwise.*:Cast*:Reduce*:Random*:Strided*:Softmax*:"
       "TileProgram.Every*:TileProgram.Adam*:Matmul.EachMethod*:Matmul.NaN*:*Attention*:LayerNorm*:"
-      "PackedProduct*:*RecurrentKernel*:Decompositions*:SymmetricEigen*:*Winograd*:Targets."
+      "Convolution.BatchInLanes*:Pooling*:PackedProduct*:*RecurrentKernel*:Decompositions*:"
+      "SymmetricEigen*:*Winograd*:Targets."
       "IsTheOneAskedFor";
   for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
     const std::string command = std::string(kVariable) + "=" + std::to_string(target) + " /proc/" +

@@ -26,14 +26,19 @@ std::array<std::int64_t, 2> elements(ConvKind kind, const ConvShape& s) {
   return {input_elements(s), output_elements(s)};
 }
 
-ConvolutionMethodPtr choose(ConvKind kind, const ConvShape& s);
+ConvolutionMethodPtr float32_convolution(ConvKind kind, const ConvShape& s) {
+  if (auto method = winograd_convolution(kind, s)) return method;
+  if (batch_convolution_pays(kind, s)) return batch_convolution(kind, s);
+  if (auto method = library_convolution(kind, s)) return method;
+  return unfolding_convolution(kind, s);
+}
 
 class Converting : public ConvolutionMethod {
  public:
   Converting(ConvKind kind, const ConvShape& s) : count_(elements(kind, s)) {
     ConvShape wide = s;
     wide.dtype = DType::float32;
-    inner_ = choose(kind, wide);
+    inner_ = float32_convolution(kind, wide);
     b_ = align_up(static_cast<std::size_t>(count_[0]) * 4);
     work_ = b_ + align_up(static_cast<std::size_t>(count_[1]) * 4);
   }
@@ -80,12 +85,12 @@ void check(const ConvShape& s) {
 ConvolutionMethodPtr choose(ConvKind kind, const ConvShape& s) {
   check(s);
   if (s.dtype == DType::float64) return unfolding_convolution(kind, s);
+  if (s.dtype == DType::float32) return float32_convolution(kind, s);
   // Where the processor is slow at bfloat16, the products of float32 do the same work faster.
-  if (s.dtype == DType::bfloat16 && !bfloat16_pays()) return converting_convolution(kind, s);
-  if (auto method = winograd_convolution(kind, s)) return method;
-  if (auto method = library_convolution(kind, s)) return method;
-  return s.dtype == DType::float32 ? unfolding_convolution(kind, s)
-                                   : converting_convolution(kind, s);
+  if (bfloat16_pays()) {
+    if (auto method = library_convolution(kind, s)) return method;
+  }
+  return converting_convolution(kind, s);
 }
 
 auto key(ConvKind kind, const ConvShape& s) {

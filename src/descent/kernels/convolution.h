@@ -1,7 +1,8 @@
 // Two-dimensional convolution (cross-correlation, as PyTorch and the field call it) and pooling,
-// through oneDNN in float32 and bfloat16 and by unfolding in float64. Operands of bfloat16 are
-// multiplied and summed in float32, which is what comes out. One thread each. Images lie as [n, c,
-// h, w], or channels last, as [n, h, w, c]: the same numbers come out bit for bit.
+// through oneDNN in float32 and bfloat16, or by loops of our own where channels are few, and by
+// unfolding in float64. Operands of bfloat16 are multiplied and summed in float32, which is what
+// comes out. One thread each. Images lie as [n, c, h, w], or channels last, as [n, h, w, c]: the
+// same numbers come out bit for bit.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -30,8 +31,8 @@ enum class ConvKind {
   weight_gradient,  // a = input,       b = output grad, c = weight gradient
 };
 
-// As Matmul: created once, bound to memory, replayed. Works on images with channels last; others
-// are copied into that order and back.
+// As Matmul: created once, bound to memory, replayed. oneDNN works on images with channels last;
+// others are copied into that order and back.
 class Convolution {
  public:
   Convolution(ConvKind kind, const ConvShape& shape);
@@ -59,7 +60,7 @@ struct PoolShape {
 // of equals; NaN wins. Padding never wins. T: float, double.
 template <class T>
 void max_pool(const PoolShape& p, const T* x, T* y, std::int32_t* index);
-// out[n, c, oh, ow] = x[n, c, index]: linear in x; and its transpose, which adds into zeroed dx.
+// out[n, c, oh, ow] = x[n, c, index]: linear in x; and its transpose.
 template <class T>
 void pool_gather(const PoolShape& p, const T* x, const std::int32_t* index, T* out);
 template <class T>

@@ -25,6 +25,11 @@ ConvolutionMethodPtr library_convolution(ConvKind kind, const ConvShape& shape);
 ConvolutionMethodPtr winograd_convolution(ConvKind kind, const ConvShape& shape);
 // Unfolds the windows into a matrix and multiplies; float32 and float64.
 ConvolutionMethodPtr unfolding_convolution(ConvKind kind, const ConvShape& shape);
+// Images side by side in the lanes of vectors: full vectors however few the channels, where there
+// are images enough. Both layouts give the same bits. float32 only, nullptr for others.
+ConvolutionMethodPtr batch_convolution(ConvKind kind, const ConvShape& shape);
+// Whether that is faster than oneDNN: a function of the shape and of the processor's vectors.
+bool batch_convolution_pays(ConvKind kind, const ConvShape& shape);
 // By `inner`, made for images that lie the other way (channels_last): turned round on the way in and
 // out.
 ConvolutionMethodPtr turning_convolution(ConvKind kind, const ConvShape& shape,

@@ -52,6 +52,7 @@ template <class T>
 void pool_scatter(const PoolShape& p, const T* g, const std::int32_t* index, T* dx) {
   if (p.channels_last) return pool_functions_last<T>().scatter(p, g, index, dx);
   const std::int64_t places = p.out_h() * p.out_w();
+  std::fill_n(dx, p.n * p.c * p.h * p.w, T{0});
   for (std::int64_t plane = 0; plane < p.n * p.c; ++plane, dx += p.h * p.w) {
     for (std::int64_t i = 0; i < places; ++i) dx[*index++] += *g++;
   }

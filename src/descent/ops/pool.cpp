@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "descent/ir/op.h"
 #include "descent/kernels/convolution.h"
@@ -124,8 +123,7 @@ struct PoolScatterOp final : PoolOp<PoolScatterOp> {  // g, index -> [n, c, h, w
   }
   Kernel bind(const Binding& b) const override {
     return whole([p = pool_shape(image, options, last), g = b.in[0], index = b.in[1], o = b.out[0],
-                  t = b.in_types[0].dtype, bytes = b.out_types[0].bytes()] {
-      std::memset(o, 0, bytes);
+                  t = b.in_types[0].dtype] {
       floating(t, [&](auto zero) {
         using T = decltype(zero);
         kernels::pool_scatter(p, reinterpret_cast<const T*>(g),
@@ -207,8 +205,7 @@ struct AvgPoolGradientOp final : PoolOp<AvgPoolGradientOp> {
   Values jvp(ValueSpan, ValueSpan, ValueSpan t) const override { return {apply(*this, {t[0]})}; }
   Kernel bind(const Binding& b) const override {
     return whole([p = pool_shape(image, options, last), g = b.in[0], o = b.out[0],
-                  t = b.in_types[0].dtype, bytes = b.out_types[0].bytes()] {
-      std::memset(o, 0, bytes);
+                  t = b.in_types[0].dtype] {
       floating(t, [&](auto zero) {
         using T = decltype(zero);
         kernels::average_pool_gradient(p, reinterpret_cast<const T*>(g), reinterpret_cast<T*>(o));
