@@ -110,4 +110,17 @@ inline std::int64_t between(RandomStream& random, std::int64_t low, std::int64_t
   return low + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(high - low + 1)));
 }
 
+// Images [n, c, places] as [n, places, c].
+template <class T>
+std::vector<T> turned(const std::vector<T>& x, std::int64_t n, std::int64_t c,
+                      std::int64_t places) {
+  std::vector<T> y(x.size());
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t k = 0; k < c; ++k)
+      for (std::int64_t p = 0; p < places; ++p)
+        y[static_cast<std::size_t>((i * places + p) * c + k)] =
+            x[static_cast<std::size_t>((i * c + k) * places + p)];
+  return y;
+}
+
 }  // namespace descent::kernels::testing
