@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "descent/compile/fused.h"
+#include "descent/compile/partial_sums.h"
 #include "descent/compile/passes.h"
 #include "descent/ir/graph.h"
 #include "descent/ops/eltwise.h"
@@ -121,7 +122,9 @@ class Grouping {
 class Writer {
  public:
   Writer(const Group& group, const PassContext& context, std::function<Value(const Value&)> mapped)
-      : shards_(context.shards), mapped_(std::move(mapped)) {
+      : shards_(context.shards),
+        threads_share_(context.threads > 1 && (context.shards == 1 || !group.per_shard)),
+        mapped_(std::move(mapped)) {
     op_->shards = context.shards;
     op_->shape = group.shape;
     members_ = group.members;
@@ -152,13 +155,21 @@ class Writer {
         op_->sums.push_back(
             {operand(node->inputs[0], false), *node->op->sums_rows(input_types(*node))});
       }
-      op_->output_types.push_back(node->outputs[0]);
+    }
+    if (threads_share_) op_->piece = piece_for_sums(*op_);
+    const auto partial = [this](const Node* node) {
+      return op_->piece > 0 && !is_elementwise(*node);
+    };
+    for (Node* node : ordered) {
+      const Type& type = node->outputs[0];
+      op_->output_types.push_back(partial(node) ? partial_type(*op_, type) : type);
     }
     const Values out = apply_all(op_, arguments_);
     Values result;
     for (Node* node : wanted) {
-      result.push_back(out[static_cast<std::size_t>(
-          std::find(ordered.begin(), ordered.end(), node) - ordered.begin())]);
+      const Value& v = out[static_cast<std::size_t>(
+          std::find(ordered.begin(), ordered.end(), node) - ordered.begin())];
+      result.push_back(partial(node) ? combine_partial(v, node->outputs[0]) : v);
     }
     return result;
   }
@@ -226,6 +237,7 @@ class Writer {
     }
   };
   int shards_, next_ = 0;
+  bool threads_share_;  // the program is run once for the batch, by several threads
   std::function<Value(const Value&)> mapped_;
   std::shared_ptr<FusedOp> op_ = std::make_shared<FusedOp>();
   std::vector<Node*> members_;
@@ -355,7 +367,7 @@ bool FusedOp::in_place(int input, int output) const {
 }
 
 std::size_t FusedOp::scratch_bytes(std::span<const Type>, std::span<const Type>) const {
-  return program().scratch_bytes();
+  return piece > 0 ? piece_scratch_bytes(*this) : program().scratch_bytes();
 }
 
 double FusedOp::flops(std::span<const Type>, std::span<const Type>) const {
@@ -363,6 +375,7 @@ double FusedOp::flops(std::span<const Type>, std::span<const Type>) const {
 }
 
 Kernel FusedOp::bind(const Binding& b) const {
+  if (piece > 0) return bind_pieces(*this, b);
   const auto size = shape.size();
   constexpr auto tile = TileProgram::kTile;
   // A sum needs all tiles in order.

@@ -17,6 +17,7 @@ struct FusedOp final : Op {
   std::vector<int> outputs;                     // operand numbers
   std::vector<kernels::TileProgram::Sum> sums;  // outputs behind those
   Shape shape;                                  // of the program
+  std::int64_t piece = 0;  // where threads share out the sums: elements of a piece (partial_sums.h)
   std::vector<Type> output_types;
   std::string text;  // "mul+add+tanh"
 

@@ -178,6 +178,7 @@ const std::vector<Pass>& passes() {
       {"simplify", simplify},
       {"merge_common", merge_common},
       {"channels_last", channels_last},
+      {"sum_products", sum_products},
       {"fuse", fuse},
   };
   return all;

@@ -30,6 +30,8 @@ Values simplify(const Values& outputs,
 Values merge_common(const Values& outputs, const PassContext& context);  // common subexpressions
 // Images lie channels last over the whole step (ops/layout.h).
 Values channels_last(const Values& outputs, const PassContext& context);
+// Products whose results are only summed over shards add up at once (compile/summed_product.h).
+Values sum_products(const Values& outputs, const PassContext& context);
 Values fuse(const Values& outputs,
             const PassContext& context);  // elementwise chains to tile programs
 

@@ -133,8 +133,8 @@ void Panels(const GemmShape& s, const T* a, const T* b, T* c, T* panel) {
         CopyPanel(s, b, l, j, depth, cols, width, panel);
         const bool two = cols > lanes;
         const auto last = static_cast<std::size_t>(two ? cols - lanes : cols);
-        const auto run = l == 0 ? (two ? &Column<false, kVectors, T> : &Column<false, 1, T>)
-                                : (two ? &Column<true, kVectors, T> : &Column<true, 1, T>);
+        const auto run = l == 0 ? (two ? &Column<Into::set, kVectors, T> : &Column<Into::set, 1, T>)
+                                : (two ? &Column<Into::more, kVectors, T> : &Column<Into::more, 1, T>);
         run(view, panel, width, c + i * s.n + j, s.n, std::min(kRowBlock, s.m - i), depth, last);
       }
     }

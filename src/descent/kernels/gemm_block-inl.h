@@ -32,11 +32,42 @@ struct View {
   std::int64_t row, column;
 };
 
-// c[Rows, cols] (=, or += if Accumulate) a[Rows, k] b[k, cols]. The last vector has `last`
-// elements, if Whole all of its lanes: a branch inside the loop would cost a tenth.
-template <bool Accumulate, bool Whole, int Rows, int Vectors, class T>
-HWY_INLINE void Block(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
-                      std::int64_t k, std::size_t last) {
+// What becomes of c: set to the product, its sums go on (each element stays one sum in order of k),
+// or the whole product is added to it.
+enum class Into { set, more, add };
+
+// Row l of b, vector v, where b lies in rows of `row`. The last vector has `last` elements, if
+// Whole all of its lanes: a branch inside the loop would cost a tenth.
+template <bool Whole, int Vectors, class T>
+struct Plain {
+  const T* data;
+  std::int64_t row;
+  template <class D>
+  HWY_INLINE hn::Vec<D> load(D d, std::int64_t l, int v, std::size_t last) const {
+    const T* p = data + l * row + v * static_cast<std::int64_t>(hn::Lanes(d));
+    return Whole || v + 1 < Vectors ? hn::LoadU(d, p) : LoadSome(d, p, last);
+  }
+};
+// The same, and what is read is kept in a panel, dense rows of `Vectors` vectors. b is in no cache
+// yet: what lies `ahead` elements behind is asked for.
+template <bool Whole, int Vectors, class T>
+struct Packing {
+  Plain<Whole, Vectors, T> b;
+  T* panel;
+  std::int64_t ahead;
+  template <class D>
+  HWY_INLINE hn::Vec<D> load(D d, std::int64_t l, int v, std::size_t last) const {
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    __builtin_prefetch(b.data + ahead + l * b.row + v * lanes);
+    const auto x = b.load(d, l, v, last);
+    hn::StoreU(x, d, panel + (l * Vectors + v) * lanes);
+    return x;
+  }
+};
+
+// c[Rows, cols] = a[Rows, k] b[k, cols].
+template <Into I, bool Whole, int Rows, int Vectors, class B, class T>
+HWY_INLINE void Block(View<T> a, B b, T* c, std::int64_t c_row, std::int64_t k, std::size_t last) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   const std::size_t lanes = hn::Lanes(d);
@@ -49,13 +80,13 @@ HWY_INLINE void Block(View<T> a, const T* b, std::int64_t b_row, T* c, std::int6
   for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 16
     for (int v = 0; v < Vectors; ++v) {
-      sum[i][v] = Accumulate ? load(c + i * c_row, v) : hn::Zero(d);
+      sum[i][v] = I == Into::more ? load(c + i * c_row, v) : hn::Zero(d);
     }
   }
   for (std::int64_t l = 0; l < k; ++l) {
     V row[Vectors];
 #pragma GCC unroll 16
-    for (int v = 0; v < Vectors; ++v) row[v] = load(b + l * b_row, v);
+    for (int v = 0; v < Vectors; ++v) row[v] = b.load(d, l, v, last);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
       const V x = hn::Set(d, a.data[i * a.row + l * a.column]);
@@ -67,6 +98,7 @@ HWY_INLINE void Block(View<T> a, const T* b, std::int64_t b_row, T* c, std::int6
   for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 16
     for (int v = 0; v < Vectors; ++v) {
+      if (I == Into::add) sum[i][v] = hn::Add(load(c + i * c_row, v), sum[i][v]);
       T* p = c + i * c_row + static_cast<std::int64_t>(v * lanes);
       if (Whole || v + 1 < Vectors) {
         hn::StoreU(sum[i][v], d, p);
@@ -78,34 +110,35 @@ HWY_INLINE void Block(View<T> a, const T* b, std::int64_t b_row, T* c, std::int6
 }
 
 // The same for m rows, in blocks of kRows and a rest.
-template <bool Accumulate, bool Whole, int Vectors, class T>
+template <Into I, bool Whole, int Vectors, class T>
 HWY_NOINLINE void Rows(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
                        std::int64_t m, std::int64_t k, std::size_t last) {
-  constexpr int rows = kRows * kVectors / Vectors;  // as many sums in registers
-  for (; m >= rows; m -= rows, a.data += rows * a.row, c += rows * c_row) {
-    Block<Accumulate, Whole, rows, Vectors>(a, b, b_row, c, c_row, k, last);
+  const Plain<Whole, Vectors, T> rows{b, b_row};
+  constexpr int most = kRows * kVectors / Vectors;  // as many sums in registers
+  for (; m >= most; m -= most, a.data += most * a.row, c += most * c_row) {
+    Block<I, Whole, most, Vectors>(a, rows, c, c_row, k, last);
   }
-  if (rows > kRows && m >= kRows) {
-    Block<Accumulate, Whole, kRows, Vectors>(a, b, b_row, c, c_row, k, last);
+  if (most > kRows && m >= kRows) {
+    Block<I, Whole, kRows, Vectors>(a, rows, c, c_row, k, last);
     m -= kRows, a.data += kRows * a.row, c += kRows * c_row;
   }
   if (m >= 4) {
-    Block<Accumulate, Whole, 4, Vectors>(a, b, b_row, c, c_row, k, last);
+    Block<I, Whole, 4, Vectors>(a, rows, c, c_row, k, last);
     m -= 4, a.data += 4 * a.row, c += 4 * c_row;
   }
   if (m >= 2) {
-    Block<Accumulate, Whole, 2, Vectors>(a, b, b_row, c, c_row, k, last);
+    Block<I, Whole, 2, Vectors>(a, rows, c, c_row, k, last);
     m -= 2, a.data += 2 * a.row, c += 2 * c_row;
   }
-  if (m == 1) Block<Accumulate, Whole, 1, Vectors>(a, b, b_row, c, c_row, k, last);
+  if (m == 1) Block<I, Whole, 1, Vectors>(a, rows, c, c_row, k, last);
 }
-template <bool Accumulate, int Vectors, class T>
+template <Into I, int Vectors, class T>
 HWY_INLINE void Column(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
                        std::int64_t m, std::int64_t k, std::size_t last) {
   if (last == hn::Lanes(hn::ScalableTag<T>())) {
-    Rows<Accumulate, true, Vectors>(a, b, b_row, c, c_row, m, k, last);
+    Rows<I, true, Vectors>(a, b, b_row, c, c_row, m, k, last);
   } else {
-    Rows<Accumulate, false, Vectors>(a, b, b_row, c, c_row, m, k, last);
+    Rows<I, false, Vectors>(a, b, b_row, c, c_row, m, k, last);
   }
 }
 
@@ -114,14 +147,15 @@ HWY_INLINE void Column(View<T> a, const T* b, std::int64_t b_row, T* c, std::int
 template <bool Accumulate, class T>
 HWY_INLINE void Product(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
                         std::int64_t m, std::int64_t k, std::int64_t n) {
+  constexpr Into I = Accumulate ? Into::more : Into::set;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
   std::int64_t j = 0;
   for (; n - j > lanes; j += kVectors * lanes) {
     const auto last = static_cast<std::size_t>(std::min(lanes, n - j - lanes));
-    Column<Accumulate, kVectors>(a, b + j, b_row, c + j, c_row, m, k, last);
+    Column<I, kVectors>(a, b + j, b_row, c + j, c_row, m, k, last);
   }
   if (j < n) {
-    Column<Accumulate, 1>(a, b + j, b_row, c + j, c_row, m, k, static_cast<std::size_t>(n - j));
+    Column<I, 1>(a, b + j, b_row, c + j, c_row, m, k, static_cast<std::size_t>(n - j));
   }
 }
 

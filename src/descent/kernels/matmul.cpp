@@ -10,6 +10,7 @@
 
 #include "descent/base/error.h"
 #include "descent/base/memory.h"
+#include "descent/kernels/dense_product.h"
 #include "descent/kernels/eltwise.h"
 #include "descent/kernels/gemm.h"
 #include "descent/kernels/onednn.h"
@@ -101,7 +102,9 @@ class Converting : public MatmulMethod {
   explicit Converting(const MatmulShape& s) : shape_(s) {
     MatmulShape wide = s;
     wide.in = wide.out = DType::float32;
-    inner_ = is_small(wide) ? nullptr : library_matmul(wide);
+    inner_ = is_small(wide)     ? nullptr
+             : dense_pays(wide) ? dense_matmul(wide)
+                                : library_matmul(wide);
     if (inner_ == nullptr) inner_ = loop_matmul(wide);
     const auto bytes = [](std::int64_t n) { return align_up(static_cast<std::size_t>(n) * 4); };
     b_ = bytes(elements_a(s));
@@ -146,6 +149,7 @@ MatmulMethodPtr choose(const MatmulShape& s) {
   }
   // Where the processor is slow at bfloat16, the products of float32 do the same work faster.
   if (s.in == DType::bfloat16 && !bfloat16_pays()) return converting_matmul(s);
+  if (dense_pays(s)) return dense_matmul(s);
   if (auto method = library_matmul(s)) return method;
   return s.in == DType::float32 ? loop_matmul(s) : converting_matmul(s);
 }
