@@ -30,9 +30,9 @@ Values training_step(ValueSpan in) {
 }
 
 struct Problem {
-  std::int64_t features = 20, hidden = 300, rows = 24;
+  std::int64_t features, hidden = 300, rows = 24;
   std::vector<Array> state, batch;
-  Problem() {
+  explicit Problem(std::int64_t inputs = 20) : features(inputs) {
     state = {random_array({features, hidden}, 1, -0.3, 0.3, DType::float32),
              random_array({hidden}, 2, -0.3, 0.3, DType::float32),
              random_array({hidden, 3}, 3, -0.3, 0.3, DType::float32),
@@ -130,15 +130,18 @@ TEST(Plan, UnknownPassesAreRefused) {
 }
 
 TEST(Plan, ReplayAllocatesNothing) {
-  for (const int shards : {1, 2}) {
-    for (const int threads : {1, 2}) {
-      Problem s;
-      Plan plan = s.plan(shards, threads);
-      plan.run();
-      plan.run();
-      const long before = allocations;
-      for (int i = 0; i < 10; ++i) plan.run();
-      EXPECT_EQ(allocations, before) << shards << " shards, " << threads << " threads";
+  for (const std::int64_t features : {20, 500}) {  // more: products are summed over the shards
+    for (const int shards : {1, 2}) {
+      for (const int threads : {1, 2}) {
+        Problem s(features);
+        Plan plan = s.plan(shards, threads);
+        plan.run();
+        plan.run();
+        const long before = allocations;
+        for (int i = 0; i < 10; ++i) plan.run();
+        EXPECT_EQ(allocations, before)
+            << features << " features, " << shards << " shards, " << threads << " threads";
+      }
     }
   }
 }

@@ -74,6 +74,26 @@ TEST(SummedProduct, SameBitsAsProductsOfEachShardThatAreAdded) {
   }
 }
 
+TEST(SummedProduct, SameBitsAsTheEagerRun) {
+  for (const int shards : {2, 4}) {
+    const auto compiled = run(plan_of(shards, 2), 1);
+    const EagerScope scope({.shards = shards});
+    Values in;
+    for (const auto& described : inputs(shards)) {
+      std::vector<Array> parts = {described.storage};
+      if (described.type.per_shard) {
+        parts.clear();
+        for (int s = 0; s < shards; ++s)
+          parts.push_back(described.storage.rows(s * kRows / shards, (s + 1) * kRows / shards));
+      }
+      in.push_back(computed(parts, described.type.per_shard));
+    }
+    const Values eager = step(in);
+    for (std::size_t i = 0; i < eager.size(); ++i)
+      EXPECT_TRUE(identical(eager[i].array(), compiled[i])) << "output " << i;
+  }
+}
+
 // The sums are those of one product over the whole batch, taken in another order.
 TEST(SummedProduct, IsTheGradientOfTheWholeBatch) {
   const auto one = run(plan_of(1, 1), 1), two = run(plan_of(2, 2), 1);

@@ -31,7 +31,8 @@ struct DenseFunctions {
 
 constexpr std::int64_t kWidest = 32;   // columns of a panel on the widest target: two vectors
 constexpr std::int64_t kDepth = 256;   // rows of a panel gone through at once: 32 KiB, for L1
-constexpr std::int64_t kOutputs = 96;  // rows of w at once: its blocks of kDepth stay in L2
+constexpr std::int64_t kLong = 1024;   // where it is x that is in panels, which stay in L2
+constexpr std::int64_t kOutputs = 96;  // rows of w at once: they stay in L2
 constexpr std::int64_t kPiece = 8;     // rows of a summed product that are not parted
 constexpr std::int64_t kChunk = 48;    // rows of it that go through the panels together
 
@@ -39,9 +40,9 @@ constexpr std::int64_t rounded_up(std::int64_t n, std::int64_t to) {
   return (n + to - 1) / to * to;
 }
 
-// Blocks of k near kDepth and of equal size.
-std::int64_t depth_of(std::int64_t k) {
-  const std::int64_t blocks = (k + kDepth - 1) / kDepth;
+// Blocks of k of at most `most` and of equal size.
+std::int64_t even_blocks(std::int64_t k, std::int64_t most) {
+  const std::int64_t blocks = (k + most - 1) / most;
   return (k + blocks - 1) / blocks;
 }
 
@@ -70,7 +71,7 @@ void AskFor(const float* x, std::int64_t x_row, std::int64_t begin, std::int64_t
 
 // y[m, n] = x[m, k] w[n, k]^T, as y^T = w x^T: so w, the larger one, needs no turning round.
 void Forward(const DenseShape& s, const float* x, const float* w, float* y, float* scratch) {
-  const std::int64_t rows = rounded_up(s.m, kWidth), depth = depth_of(s.k);
+  const std::int64_t rows = rounded_up(s.m, kWidth), depth = even_blocks(s.k, kLong);
   float* turned = scratch;               // x^T in panels [rows / kWidth][k, kWidth]
   float* result = scratch + rows * s.k;  // y^T in panels [rows / kWidth][kOutputs, kWidth]
   if (rows > s.m) std::fill_n(turned + (rows - kWidth) * s.k, kWidth * s.k, 0.0f);
@@ -79,10 +80,10 @@ void Forward(const DenseShape& s, const float* x, const float* w, float* y, floa
   for (std::int64_t i = 0; i < s.n; i += kOutputs) {
     const std::int64_t outputs = std::min(kOutputs, s.n - i);
     for (std::int64_t l = 0; l < s.k; l += depth) {
-      const View<float> a{w + i * s.k + l, s.k, 1};
+      const Streamed<float> a{{w + i * s.k + l, s.k, 1}};
       const std::int64_t terms = std::min(depth, s.k - l);
-      const auto run = l == 0 ? &Rows<Into::set, true, kVectors, float>
-                              : &Rows<Into::more, true, kVectors, float>;
+      const auto run = l == 0 ? &Rows<Into::set, true, kVectors, Streamed<float>, float>
+                              : &Rows<Into::more, true, kVectors, Streamed<float>, float>;
       for (std::int64_t j = 0; j < rows; j += kWidth) {
         // Of the places in y, each block of k asks for its share.
         const auto until = [&](std::int64_t at) {
@@ -114,7 +115,7 @@ HWY_NOINLINE void PackedColumn(View<float> a, const float* b, std::int64_t n, fl
 
 // dx[m, n] = dy[m, k] w[k, n], m >= kRows.
 void Backward(const DenseShape& s, const float* dy, const float* w, float* dx, float* panel) {
-  const std::int64_t depth = depth_of(s.k);
+  const std::int64_t depth = even_blocks(s.k, kDepth);
   for (std::int64_t j = 0; j < s.n; j += kWidth) {
     const std::int64_t columns = std::min(kWidth, s.n - j);
     if (columns <= kLanes) {  // one vector

@@ -30,6 +30,16 @@ template <class T>
 struct View {
   const T* data;
   std::int64_t row, column;
+  HWY_INLINE void ask_below(int, std::int64_t) const {}
+};
+// The same where column is 1 and the matrix is in no cache yet: while some rows are gone through,
+// those below them are asked for, one cache line with each step.
+template <class T>
+struct Streamed : View<T> {
+  HWY_INLINE void ask_below(int rows, std::int64_t l) const {
+    constexpr std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(T));
+    __builtin_prefetch(this->data + (rows + l % 8) * this->row + l / line * line);
+  }
 };
 
 // What becomes of c: set to the product, its sums go on (each element stays one sum in order of k),
@@ -66,8 +76,8 @@ struct Packing {
 };
 
 // c[Rows, cols] = a[Rows, k] b[k, cols].
-template <Into I, bool Whole, int Rows, int Vectors, class B, class T>
-HWY_INLINE void Block(View<T> a, B b, T* c, std::int64_t c_row, std::int64_t k, std::size_t last) {
+template <Into I, bool Whole, int Rows, int Vectors, class A, class B, class T>
+HWY_INLINE void Block(A a, B b, T* c, std::int64_t c_row, std::int64_t k, std::size_t last) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   const std::size_t lanes = hn::Lanes(d);
@@ -84,6 +94,7 @@ HWY_INLINE void Block(View<T> a, B b, T* c, std::int64_t c_row, std::int64_t k, 
     }
   }
   for (std::int64_t l = 0; l < k; ++l) {
+    a.ask_below(Rows, l);
     V row[Vectors];
 #pragma GCC unroll 16
     for (int v = 0; v < Vectors; ++v) row[v] = b.load(d, l, v, last);
@@ -110,8 +121,8 @@ HWY_INLINE void Block(View<T> a, B b, T* c, std::int64_t c_row, std::int64_t k, 
 }
 
 // The same for m rows, in blocks of kRows and a rest.
-template <Into I, bool Whole, int Vectors, class T>
-HWY_NOINLINE void Rows(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
+template <Into I, bool Whole, int Vectors, class A, class T>
+HWY_NOINLINE void Rows(A a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
                        std::int64_t m, std::int64_t k, std::size_t last) {
   const Plain<Whole, Vectors, T> rows{b, b_row};
   constexpr int most = kRows * kVectors / Vectors;  // as many sums in registers
