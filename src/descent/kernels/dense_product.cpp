@@ -304,15 +304,16 @@ MatmulMethodPtr dense_matmul(const MatmulShape& s) {
   return std::make_shared<Loop>(s, functions().backward, kWidest * kDepth);
 }
 
-// Measured on one core of a Xeon with AVX-512 and 2 MiB of second cache, against oneDNN 2.6: the
-// library's copies cost it 5 to 30 % where the large matrix is beyond the first cache and meets few
-// rows; with more rows its blocks are the better ones.
+// Measured on one core of a Xeon with AVX-512 and 2 MiB of second cache, against oneDNN 2.6: where
+// few rows meet a matrix beyond the first cache, the library's copies cost it 5 to 30 %; with more
+// rows its blocks are the better ones.
 bool dense_pays(const MatmulShape& s) {
   if (dense_matmul(s) == nullptr) return false;
   if (s.transpose_a) return s.k <= 192 && s.m * s.n >= 1 << 17;
   if (!s.transpose_b) return s.m <= 192 && s.n >= 192 && s.k * s.n >= 1 << 16;
-  const std::int64_t most = s.k * s.n >= 1 << 18 ? 128 : 64;
-  return s.m <= most && s.k * s.n >= 1 << 17 && rounded_up(s.m, kWidest) - s.m <= s.m / 16;
+  const std::int64_t padding = rounded_up(s.m, kWidest) - s.m;
+  const std::int64_t least = s.m <= 32 ? 1 << 16 : s.m <= 64 ? 1 << 17 : 1 << 18;
+  return s.m <= 128 && 8 * padding <= s.m && s.k * s.n >= least;
 }
 
 bool SummedProduct::suits(const MatmulShape& s) {
