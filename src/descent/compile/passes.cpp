@@ -8,6 +8,7 @@
 #include "descent/ir/op.h"
 #include "descent/ops/eltwise.h"
 #include "descent/ops/layout.h"
+#include "descent/ops/matmul.h"
 #include "descent/ops/ops.h"
 #include "descent/ops/shards.h"
 #include "descent/ops/transpose.h"
@@ -54,6 +55,61 @@ std::optional<Values> neutral(Eltwise code, const Node& node, const Values& in) 
   return std::nullopt;
 }
 
+using Uses = std::unordered_map<const Node*, int>;
+Uses count_uses(const Values& outputs) {
+  Uses uses;
+  for (const auto& v : outputs) ++uses[v.node()];
+  for (const Node* node : topological(outputs)) {
+    for (const auto& v : node->inputs) ++uses[v.node()];
+  }
+  return uses;
+}
+
+// The operand where v is an operation `code` on values, else nothing.
+std::optional<Values> operands_of(Eltwise code, const Value& v) {
+  const auto* op = eltwise(*v.node());
+  if (op == nullptr || op->code != code) return std::nullopt;
+  return v.node()->inputs;
+}
+std::optional<Value> negated(const Value& v) {
+  const auto in = operands_of(Eltwise::neg, v);
+  return in ? std::optional((*in)[0]) : std::nullopt;
+}
+// a b where v is (-a) b.
+std::optional<Value> negated_product(const Value& v) {
+  const auto in = operands_of(Eltwise::mul, v);
+  if (!in) return std::nullopt;
+  if (const auto a = negated((*in)[0])) return *a * (*in)[1];
+  if (const auto b = negated((*in)[1])) return (*in)[0] * *b;
+  return std::nullopt;
+}
+
+Array negative(const Value& constant) {
+  EagerScope scope({.shards = 1, .check_finite = false});
+  return (-constant).array();
+}
+
+// Signs that need no operation of their own, the same bits: a + (-b) = a - b, a - (-b) = a + b,
+// (-a) c = a (-c) with a constant c, a + (-b) c = a - b c.
+std::optional<Values> signs(Eltwise code, const Node& node, const Values& in, const Uses& uses) {
+  if (code == Eltwise::mul) {
+    for (const std::size_t k : {0u, 1u}) {
+      const auto a = negated(in[k]);
+      if (!a || !constant_scalar(in[1 - k])) continue;
+      return Values{*a * constant(negative(in[1 - k]))};
+    }
+  }
+  if (code != Eltwise::add && code != Eltwise::sub) return std::nullopt;
+  for (const std::size_t k : {1u, 0u}) {
+    if (k == 0 && code == Eltwise::sub) break;
+    auto b = negated(in[k]);
+    // Where others read the product, two would be computed.
+    if (!b && uses.at(node.inputs[k].node()) == 1) b = negated_product(in[k]);
+    if (b) return Values{code == Eltwise::add ? in[1 - k] - *b : in[0] + *b};
+  }
+  return std::nullopt;
+}
+
 // An operation on scalar constants is computed now.
 std::optional<Values> fold(const Node& node, const Values& in) {
   for (const auto& v : in) {
@@ -89,7 +145,7 @@ bool moves_nothing(const TransposeOp& op, const Shape& shape) {
   return true;
 }
 
-std::optional<Values> simplify_node(const Node& node, const Values& in) {
+std::optional<Values> simplify_node(const Node& node, const Values& in, const Uses& uses) {
   const auto name = node.op->name();
   if (name == "identity" || name == "stop_gradient") return Values{in[0]};
   if (name == "reshape" && in[0].node()->op->name() == "reshape")
@@ -111,6 +167,7 @@ std::optional<Values> simplify_node(const Node& node, const Values& in) {
     if (auto constant = fold(node, in)) return constant;
     const Values operands = unstretched(node, in);
     if (auto same = neutral(op->code, node, operands)) return same;
+    if (auto same = signs(op->code, node, operands, uses)) return same;
     return Values{apply(node.op, operands)};
   }
   return std::nullopt;
@@ -139,7 +196,10 @@ Values merge_shards(const Values& outputs, const PassContext& context) {
 }
 
 Values simplify(const Values& outputs, const PassContext&) {
-  return rewrite(outputs, simplify_node);
+  const Uses uses = count_uses(outputs);
+  return rewrite(outputs, [&uses](const Node& node, const Values& in) {
+    return simplify_node(node, in, uses);
+  });
 }
 
 Values channels_last(const Values& outputs, const PassContext& context) {
@@ -171,6 +231,35 @@ Values merge_common(const Values& outputs, const PassContext&) {
   });
 }
 
+Values share_transposes(const Values& outputs, const PassContext& context) {
+  const auto turned_operand = [](const Node& node) {
+    const auto* op = dynamic_cast<const MatmulOp*>(node.op.get());
+    const bool turned = op != nullptr && node.inputs[1].rank() == 2 &&
+                        kernels::turns_b(op->shape(input_types(node)));
+    return turned ? node.inputs[1] : Value();
+  };
+  std::unordered_map<Value, int, ValueHash> uses;
+  for (const Node* node : topological(outputs)) {
+    if (const Value b = turned_operand(*node)) ++uses[b];
+  }
+  // The shards' products with a replicated matrix are several.
+  const auto replicated = [&context](const Value& b) {
+    return context.shards > 1 && b.node()->op->name() == "to_shards";
+  };
+  bool any = false;
+  const Values turned =
+      rewrite(outputs, [&](const Node& node, const Values& in) -> std::optional<Values> {
+        const Value b = turned_operand(node);
+        if (!b || (uses.at(b) < 2 && !replicated(b))) return std::nullopt;
+        any = true;
+        const auto& op = dynamic_cast<const MatmulOp&>(*node.op);
+        const Value once = replicated(in[1]) ? to_shards(transpose(in[1].node()->inputs[0], {1, 0}))
+                                             : transpose(in[1], {1, 0});
+        return Values{apply(MatmulOp(op.transpose_a, false, op.out), {in[0], once})};
+      });
+  return any ? merge_common(turned, context) : outputs;
+}
+
 const std::vector<Pass>& passes() {
   static const std::vector<Pass> all = {
       {"expand", expand},
@@ -178,6 +267,7 @@ const std::vector<Pass>& passes() {
       {"simplify", simplify},
       {"merge_common", merge_common},
       {"channels_last", channels_last},
+      {"share_transposes", share_transposes},
       {"fuse", fuse},
   };
   return all;

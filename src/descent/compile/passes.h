@@ -30,6 +30,9 @@ Values simplify(const Values& outputs,
 Values merge_common(const Values& outputs, const PassContext& context);  // common subexpressions
 // Images lie channels last over the whole step (ops/layout.h).
 Values channels_last(const Values& outputs, const PassContext& context);
+// A small matrix that several products, or those of several shards, want transposed is transposed
+// once.
+Values share_transposes(const Values& outputs, const PassContext& context);
 Values fuse(const Values& outputs,
             const PassContext& context);  // elementwise chains to tile programs
 

@@ -97,53 +97,52 @@ void Nothing(const GemmShape& s, const T*, const T*, T* c, T*) {
 template <class T>
 Gemm<T> small_gemm(const GemmShape& s) {
   static const auto* const f = HWY_DYNAMIC_DISPATCH(Functions)();
-  if (s.k == 0) return {&Nothing<T>, 0};
+  if (s.k == 0) return {&Nothing<T>, 0, false};
   constexpr bool single = sizeof(T) == 4;
   if (s.transpose_a && !s.transpose_b && s.n <= kNarrow && s.m > s.n) {
     const auto at = static_cast<std::size_t>(s.n - 1);
     if constexpr (single) {
-      return {f->narrow32[at], 0};
+      return {f->narrow32[at], 0, false};
     } else {
-      return {f->narrow64[at], 0};
+      return {f->narrow64[at], 0, false};
     }
   }
   // From here on a vector of a row is worth more than one of a column.
   const bool long_rows = s.k >= 8;
   if (long_rows && s.n == 1 && !s.transpose_a) {
     if constexpr (single)
-      return {f->times_vector32, 0};
+      return {f->times_vector32, 0, false};
     else
-      return {f->times_vector64, 0};
+      return {f->times_vector64, 0, false};
   }
   if (long_rows && s.m == 1 && s.transpose_b) {
     if constexpr (single)
-      return {f->vector_times32, 0};
+      return {f->vector_times32, 0, false};
     else
-      return {f->vector_times64, 0};
+      return {f->vector_times64, 0, false};
   }
   // Scalar products of rows cost 1.8 ns each beside the work, turning b round 0.1 ns an element,
   // and a vector of rows that holds a few columns is mostly empty.
   const bool few = s.n <= kNarrow && 8 * s.n <= s.k && !s.transpose_a;
   const bool dots = s.transpose_b && (few || 18 * s.m < s.k);
-  const std::int64_t scratch = dots            ? (s.transpose_a ? s.m * s.k : 0)
-                               : s.transpose_b ? s.k * s.n
-                                               : 0;
+  const bool turns_b = s.transpose_b && !dots;
+  const std::int64_t scratch = turns_b ? s.k * s.n : dots && s.transpose_a ? s.m * s.k : 0;
   if constexpr (single)
-    return {dots ? f->dots32 : f->rows32, scratch};
+    return {dots ? f->dots32 : f->rows32, scratch, turns_b};
   else
-    return {dots ? f->dots64 : f->rows64, scratch};
+    return {dots ? f->dots64 : f->rows64, scratch, turns_b};
 }
 template <class T>
 Gemm<T> panel_gemm(const GemmShape& s) {
   static const auto* const f = HWY_DYNAMIC_DISPATCH(Functions)();
-  if (s.k == 0) return {&Nothing<T>, 0};
+  if (s.k == 0) return {&Nothing<T>, 0, false};
   // A panel's width on the widest target: vectors of at most 64 bytes.
   const std::int64_t scratch =
       HWY_NAMESPACE::kDepth * HWY_NAMESPACE::kVectors * 64 / static_cast<std::int64_t>(sizeof(T));
   if constexpr (sizeof(T) == 4)
-    return {f->panels32, scratch};
+    return {f->panels32, scratch, false};
   else
-    return {f->panels64, scratch};
+    return {f->panels64, scratch, false};
 }
 template Gemm<float> small_gemm(const GemmShape&);
 template Gemm<double> small_gemm(const GemmShape&);

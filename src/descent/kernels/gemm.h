@@ -20,6 +20,7 @@ template <class T>
 struct Gemm {
   GemmFn<T> run;
   std::int64_t scratch;  // elements
+  bool turns_b = false;  // b is transposed into it by every call
 };
 
 // Up to here columns of c are few.

@@ -180,6 +180,12 @@ MatmulMethodPtr converting_matmul(const MatmulShape& shape) {
   return std::make_shared<Converting>(shape);
 }
 
+bool turns_b(const MatmulShape& s) {
+  if (!s.transpose_b || s.in != s.out || !is_small(s)) return false;
+  if (s.in == DType::float32) return small_gemm<float>(stored(s)).turns_b;
+  return s.in == DType::float64 && small_gemm<double>(stored(s)).turns_b;
+}
+
 struct Matmul::Impl {
   MatmulMethodPtr method;
 };
