@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <deque>
 #include <exception>
 
 #include "descent/compile/memory.h"
@@ -50,7 +51,7 @@ struct Shared {
 
 struct BoundPhase {
   bool per_shard = false;
-  std::vector<std::vector<Kernel>> shards;  // [shard][kernel]
+  std::vector<std::vector<const Kernel*>> shards;  // [shard][kernel]
   std::vector<Shared> shared;
 };
 
@@ -67,7 +68,8 @@ struct Plan::Impl {
   Bases bases;
   std::vector<std::byte*> scratch;  // of each thread
   std::vector<BoundPhase> phases;
-  std::vector<Kernel> serial;  // all kernels in order, when one thread runs everything
+  std::deque<Kernel> kept;            // of the phases' shards
+  std::vector<const Kernel*> serial;  // all kernels in order, when one thread runs everything
   PlanStatistics statistics;
   std::unique_ptr<Profiler> profiler;
   std::function<void(int)> body;
@@ -76,7 +78,9 @@ struct Plan::Impl {
 
   void allocate_memory();
   void bind();
-  Kernel bind_node(Node& node, int shard, std::size_t thread);
+  Binding binding(Node& node, const std::vector<Type>& types, int shard, std::size_t thread) const;
+  Kernel bind_node(Node& node, std::size_t thread) const;
+  void bind_shards(Node& node, std::size_t profiled, BoundPhase& phase);
   Kernel timed(Kernel kernel, std::size_t profiled, std::size_t lane) const;
   void bind_copies();
   void order_shared(BoundPhase& phase);
@@ -112,14 +116,12 @@ void Plan::Impl::allocate_memory() {
   for (int s = 0; s < shards; ++s, at += per_shard) bases.shards.push_back(at);
 }
 
-Kernel Plan::Impl::bind_node(Node& node, int shard, std::size_t thread) {
-  const auto types = input_types(node);
-  Binding b;
+Binding Plan::Impl::binding(Node& node, const std::vector<Type>& types, int shard,
+                            std::size_t thread) const {
+  Binding b(shard, shards);
   b.in_types = types;
   b.out_types = node.outputs;
   b.scratch = scratch[thread];
-  b.shard = shard;
-  b.shards = shards;
   for (int i = 0; i < static_cast<int>(node.inputs.size()); ++i) {
     const Value& v = node.inputs[static_cast<std::size_t>(i)];
     const bool all = shards > 1 && v.per_shard() && node.op->collective(i);
@@ -132,7 +134,34 @@ Kernel Plan::Impl::bind_node(Node& node, int shard, std::size_t thread) {
   for (int i = 0; i < static_cast<int>(node.outputs.size()); ++i) {
     b.out.push_back(memory.address(Value(node.shared_from_this(), i), shard, bases));
   }
-  return node.op->bind(b);
+  return b;
+}
+
+Kernel Plan::Impl::bind_node(Node& node, std::size_t thread) const {
+  const auto types = input_types(node);
+  return node.op->bind(binding(node, types, 0, thread));
+}
+
+// Shards of one thread whose operands lie in the same memory share a kernel: what is bound stays in
+// the cache, too.
+void Plan::Impl::bind_shards(Node& node, std::size_t profiled, BoundPhase& phase) {
+  const auto types = input_types(node);
+  struct Last {
+    Binding binding;
+    const Kernel* kernel = nullptr;
+  };
+  std::vector<Last> last(bases.threads.size());
+  for (int s = 0; s < shards; ++s) {
+    const std::size_t thread = bases.thread_of(s);
+    auto& before = last[thread];
+    Binding b = binding(node, types, s, thread);
+    // A profile tells the shards apart.
+    if (before.kernel == nullptr || profiler || !b.same_kernel(before.binding)) {
+      kept.push_back(timed(node.op->bind(b), profiled, static_cast<std::size_t>(s)));
+      before = {std::move(b), &kept.back()};
+    }
+    phase.shards[static_cast<std::size_t>(s)].push_back(before.kernel);
+  }
 }
 
 Kernel Plan::Impl::timed(Kernel kernel, std::size_t profiled, std::size_t lane) const {
@@ -159,22 +188,18 @@ void Plan::Impl::bind() {
           node.op->flops(input_types(node), node.outputs) * (phase.per_shard ? shards : 1);
       const std::size_t profiled = profiler ? profiler->add(node, phase.per_shard ? shards : 1) : 0;
       if (phase.per_shard) {
-        for (int s = 0; s < shards; ++s) {
-          const auto lane = static_cast<std::size_t>(s);
-          bound.shards[lane].push_back(
-              timed(bind_node(node, s, bases.thread_of(s)), profiled, lane));
-        }
+        bind_shards(node, profiled, bound);
         continue;
       }
       Shared k;
       k.node = &node;
       k.profiled = profiled;
       k.lane = order.lanes[static_cast<std::size_t>(at)];
-      k.kernels.push_back(timed(bind_node(node, 0, 0), profiled, 0));
+      k.kernels.push_back(timed(bind_node(node, 0), profiled, 0));
       k.wide = k.kernels[0].extent >= kWide && scratch.size() > 1 &&
                node.op->flops(input_types(node), node.outputs) >= kWideFlops;
       for (std::size_t t = 1; k.wide && t < scratch.size(); ++t)
-        k.kernels.push_back(timed(bind_node(node, 0, t), profiled, t));
+        k.kernels.push_back(timed(bind_node(node, t), profiled, t));
       for (int i = 0; i < static_cast<int>(node.inputs.size()); ++i) {
         const Value& v = node.inputs[static_cast<std::size_t>(i)];
         const bool all = shards > 1 && v.per_shard();
@@ -248,14 +273,14 @@ void Plan::Impl::order_shared(BoundPhase& phase) {
     since.push_back(&k);
     if (k.wide || k.lane == 0) continue;
     const auto lane = static_cast<std::size_t>(k.lane);
-    k.kernels[0] = timed(bind_node(*k.node, 0, lane), k.profiled, lane);
+    k.kernels[0] = timed(bind_node(*k.node, lane), k.profiled, lane);
   }
 }
 
 void Plan::Impl::flatten() {
   for (const auto& phase : phases) {
     for (const auto& shard : phase.shards) serial.insert(serial.end(), shard.begin(), shard.end());
-    for (const auto& k : phase.shared) serial.push_back(k.kernels[0]);
+    for (const auto& k : phase.shared) serial.push_back(&k.kernels[0]);
   }
 }
 
@@ -274,7 +299,7 @@ void Plan::Impl::run_phase(const BoundPhase& phase, int thread) {
   if (phase.per_shard) {
     guarded(thread, [&] {
       for (int s = thread; s < shards; s += threads) {
-        for (const auto& k : phase.shards[static_cast<std::size_t>(s)]) k.run(0, k.extent);
+        for (const Kernel* k : phase.shards[static_cast<std::size_t>(s)]) k->run(0, k->extent);
       }
     });
     return;
@@ -314,7 +339,7 @@ void Plan::run() {
   (void)prepared;
   Impl& p = *impl_;
   if (p.threads == 1) {
-    for (const auto& k : p.serial) k.run(0, k.extent);
+    for (const Kernel* k : p.serial) k->run(0, k->extent);
     return;
   }
   p.pool->run(p.body);
