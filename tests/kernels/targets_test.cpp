@@ -27,7 +27,8 @@ TEST(Targets, EveryTargetPassesTheKernelTests) {
   if (restricted) return;
   const std::string tests =
       "EltwiseFloat*:EltwiseInteger*:Eltwise.*:Cast*:Reduce*:Random*:Strided*:Softmax*:"
-      "TileProgram.Every*:TileProgram.Adam*:Matmul.EachMethod*:Matmul.NaN*:*Attention*:LayerNorm*:"
+      "BroadcastPattern*:TileProgram.Every*:TileProgram.Adam*:Matmul.EachMethod*:Matmul.NaN*:*"
+      "Attention*:LayerNorm*:"
       "PackedProduct*:*RecurrentKernel*:Decompositions*:SymmetricEigen*:Targets."
       "IsTheOneAskedFor";
   for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
