@@ -57,7 +57,7 @@ void hessian_vector_product(const bench::Arguments& arguments) {
     inputs.push_back({{DType::float32, shape}, "vector", bench::uniform(11 + k, shape, 1.0f)});
   }
   CompileOptions options;
-  options.shards = 2;
+  options.shards = arguments.threads;  // more would read the weights more often
   options.pool = std::make_shared<ThreadPool>(arguments.threads);
   options.profile = arguments.profile;
   inputs.push_back({{DType::float32, {kBatch / options.shards, 784}, true}, "x", data.x});

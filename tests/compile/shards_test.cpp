@@ -119,11 +119,31 @@ TEST(ShareTransposes, OfAMatrixThatShardsOrProductsShare) {
   }
 }
 
-TEST(ShareTransposes, NotOfAMatrixThatOneProductWants) {
+// One product x w^T of each shard, w [16, 16], on so many threads.
+int transposes_of_one(int shards, int threads) {
   const Fn once = [](ValueSpan in) { return Values{matmul(in[0], in[1], false, true)}; };
-  const std::vector<PlanInput> inputs = {{{DType::float32, {8, 16}}, "x", {}},
+  const std::vector<PlanInput> inputs = {{{DType::float32, {8, 16}, true}, "x", {}},
                                          {{DType::float32, {16, 16}}, "w", {}}};
-  EXPECT_EQ(transposes(compile(once, inputs)), 0);
+  const auto pool = threads > 1 ? std::make_shared<ThreadPool>(threads) : nullptr;
+  return transposes(compile(once, inputs, {.shards = shards, .pool = pool}));
+}
+TEST(ShareTransposes, WhereItSavesMoreThanItCosts) {
+  EXPECT_EQ(transposes_of_one(1, 1), 0);
+  EXPECT_EQ(transposes_of_one(2, 1), 1);
+  EXPECT_EQ(transposes_of_one(2, 2), 0);  // threads would meet for less than a microsecond
+  EXPECT_EQ(transposes_of_one(200, 2), 1);
+}
+
+TEST(Simplify, FoldsConstantsThatShardsHave) {
+  const Fn f = [](ValueSpan in) {
+    return Values{in[0] * (to_shards(scalar(3, DType::float32)) * 0.5)};
+  };
+  const std::vector<PlanInput> inputs = {
+      {{DType::float32, {4}, true}, "x", random_array({8}, 1, -1, 1, DType::float32)}};
+  Plan folded = compile(f, inputs, {.shards = 2, .verify = true}),
+       plain = compile(f, inputs, {.shards = 2, .without = {"simplify"}});
+  EXPECT_EQ(folded.statistics().kernels, 1);
+  expect_identical(results(std::move(folded)), results(std::move(plain)), "folded");
 }
 
 // The fused program of f(a, b, c) as text.
