@@ -4,8 +4,8 @@
 // norm.
 // "maml": MAML (Finn et al. 2017) on sinusoids, MLP 1-40-40-1, tanh: 25 tasks a step with 10
 // support and 10 query points each, one inner SGD step of 0.01 differentiated through, Adam 1e-3 on
-// the mean query error; 50 steps. Quality: mean query error of the last 10 steps. All tasks are one
-// batch: the adapted weights are [25, out, in].
+// the mean query error; 50 steps. Quality: mean query error of the last 10 steps. Each task is a
+// shard with adapted weights of its own.
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -34,7 +34,7 @@ std::vector<Array> parameters(const std::vector<std::int64_t>& sizes) {
   return all;
 }
 
-// Linear layers with tanh between; also with weights [tasks, out, in] and biases [tasks, 1, out].
+// Linear layers with tanh between.
 Value network(ValueSpan p, Value h) {
   for (std::size_t k = 0; k < p.size(); k += 2) {
     h = matmul(h, p[k], false, true) + p[k + 1];
@@ -57,7 +57,7 @@ void hessian_vector_product(const bench::Arguments& arguments) {
     inputs.push_back({{DType::float32, shape}, "vector", bench::uniform(11 + k, shape, 1.0f)});
   }
   CompileOptions options;
-  options.shards = 2;
+  options.shards = arguments.threads;  // more would read the weights more often
   options.pool = std::make_shared<ThreadPool>(arguments.threads);
   options.profile = arguments.profile;
   inputs.push_back({{DType::float32, {kBatch / options.shards, 784}, true}, "x", data.x});
@@ -84,24 +84,20 @@ void hessian_vector_product(const bench::Arguments& arguments) {
                  {.reset = [] {}, .run = run, .result = norm, .plan = [&] { return &plan; }});
 }
 
-// Mean over the tasks of the query error after one inner step on the support points.
-// x, y: [tasks, 2 kShots, 1], support first.
+// Mean over the tasks, a shard each, of the query error after one inner step on the support points.
+// x, y: [2 kShots, 1], support first.
 Value adapted_loss(ValueSpan p, const Value& x, const Value& y) {
-  const auto part = [](const Value& v, std::int64_t at) { return slice(v, 1, at, at + kShots); };
-  const std::int64_t tasks = x.shape()[0];
-  Values own;  // each task's copy of the parameters
-  for (const auto& v : p) {
-    own.push_back(v.rank() == 2 ? broadcast_to(v, {tasks, v.shape()[0], v.shape()[1]})
-                                : broadcast_to(v, {tasks, 1, v.shape()[0]}));
-  }
+  const auto part = [](const Value& v, std::int64_t at) { return slice(v, 0, at, at + kShots); };
+  Values own;  // the task's parameters
+  for (const auto& v : p) own.push_back(to_shards(v));
   const auto error = [&](ValueSpan q, std::int64_t at) {
-    return mean(square(network(q, part(x, at)) - part(y, at)), {1, 2});
+    return mean(square(network(q, part(x, at)) - part(y, at)));
   };
   // The gradient of a sum over tasks is each task's own gradient.
-  const Values g = grad([&](ValueSpan q) { return sum(error(q, 0)); })(own);
+  const Values g = grad([&](ValueSpan q) { return batch_sum(error(q, 0)); })(own);
   Values fast;
   for (std::size_t k = 0; k < own.size(); ++k) fast.push_back(own[k] - 0.01 * g[k]);
-  return mean(error(fast, kShots));
+  return batch_mean(error(fast, kShots));
 }
 
 struct Tasks {
@@ -144,10 +140,11 @@ void maml(const bench::Arguments& arguments) {
   const auto scalars = adam->scalars(DType::float32);
   for (const auto& s : scalars)
     inputs.push_back({{DType::float32, {}}, s.name, Array(DType::float32, {})});
-  const Type points{DType::float32, {kTasks, 2 * kShots, 1}};
+  const Type points{DType::float32, {2 * kShots, 1}, true};
   inputs.push_back({points, "x", {}});
   inputs.push_back({points, "y", {}});
   CompileOptions options;
+  options.shards = kTasks;
   options.pool = std::make_shared<ThreadPool>(arguments.threads);
   options.profile = arguments.profile;
   for (int i = 0; i < static_cast<int>(state); ++i) options.donate[i] = i;

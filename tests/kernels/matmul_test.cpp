@@ -134,6 +134,36 @@ TEST(Matmul, EachMethodEachTransposition) {
   }
 }
 
+// Blocks of every number of rows and vectors, with and without a last vector that is not full, and
+// products with vectors.
+TEST(Matmul, EachMethodEveryBlock) {
+  for (std::int64_t m = 1; m <= 26; ++m) {
+    for (const std::int64_t n : {1, 2, 3, 4, 5, 8, 16, 17, 31, 32, 40, 48, 50, 64, 70, 96, 100}) {
+      const std::int64_t k = 1 + (m * 7 + n) % 19;
+      for (int form = 0; form < 4; ++form) {
+        MatmulShape s{
+            .m = m, .k = k, .n = n, .transpose_a = form % 2 == 1, .transpose_b = form / 2 == 1};
+        check<float, float>(s, *loop_matmul(s));
+        s.in = s.out = DType::float64;
+        check<double, double>(s, *loop_matmul(s));
+      }
+    }
+  }
+}
+
+// A row's bits do not depend on how many there are: every element of a block is summed in order.
+TEST(Matmul, EachMethodRowsKeepTheirBits) {
+  constexpr std::int64_t rows = 26, k = 24, n = 40;
+  const auto a = testing::random_vector<float>(rows * k, 1);
+  const auto b = testing::random_vector<float>(k * n, 2);
+  std::vector<float> all(rows * n), some(rows * n);
+  loop_matmul({.m = rows, .k = k, .n = n})->bind(a.data(), b.data(), all.data(), nullptr)();
+  for (std::int64_t m = 1; m < rows; ++m) {
+    loop_matmul({.m = m, .k = k, .n = n})->bind(a.data(), b.data(), some.data(), nullptr)();
+    EXPECT_TRUE(testing::same_bits(some.data(), static_cast<const float*>(all.data()), m * n)) << m;
+  }
+}
+
 TEST(Matmul, LargeProductsSpotChecked) {
   for (int form = 0; form < 4; ++form) {
     for (const DType type : {DType::float32, DType::float64}) {

@@ -27,9 +27,9 @@ TEST(Targets, EveryTargetPassesTheKernelTests) {
   if (restricted) return;
   const std::string tests =
       "EltwiseFloat*:EltwiseInteger*:Eltwise.*:Cast*:Reduce*:Random*:Strided*:Softmax*:"
-      "TileProgram.Every*:TileProgram.Adam*:Matmul.EachMethod*:Matmul.NaN*:*Attention*:LayerNorm*:"
-      "Convolution.BatchInLanes*:Pooling*:PackedProduct*:*RecurrentKernel*:Decompositions*:"
-      "SymmetricEigen*:*Winograd*:DenseProduct.*:Targets."
+      "BroadcastPattern*:TileProgram.Every*:TileProgram.Adam*:Matmul.EachMethod*:Matmul.NaN*:"
+      "*Attention*:LayerNorm*:Convolution.BatchInLanes*:Pooling*:PackedProduct*:*RecurrentKernel*:"
+      "Decompositions*:SymmetricEigen*:*Winograd*:DenseProduct.*:Targets."
       "IsTheOneAskedFor";
   for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
     const std::string command = std::string(kVariable) + "=" + std::to_string(target) + " /proc/" +

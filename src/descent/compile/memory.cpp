@@ -68,7 +68,8 @@ class Planner {
  private:
   bool per_shard(const Value& v) const { return shards_ > 1 && v.per_shard(); }
   int new_buffer(const Value& v, std::byte* memory) {
-    plan_.buffers.push_back({v.type().bytes(), per_shard(v), memory, 0, 0, -1, 0});
+    plan_.buffers.push_back(
+        {.bytes = v.type().bytes(), .per_shard = per_shard(v), .external = memory});
     return static_cast<int>(plan_.buffers.size()) - 1;
   }
   void bind_fixed(const Value& v, std::byte* memory) {
@@ -149,7 +150,8 @@ class Planner {
       const bool fits = in.external == nullptr && in.last == at && place.offset == 0 &&
                         !taken_[static_cast<std::size_t>(place.buffer)] &&
                         align_up(in.bytes) == align_up(out.bytes) &&
-                        in.per_shard == out.per_shard && in.lane == out.lane;
+                        in.per_shard == out.per_shard && in.passing == out.passing &&
+                        in.lane == out.lane;
       if (!fits || !node.op->in_place(k, o)) continue;
       out.offset = in.offset;
       taken_[static_cast<std::size_t>(place.buffer)] =
@@ -163,9 +165,15 @@ class Planner {
     const auto most = std::max_element(schedule_.lanes.begin(), schedule_.lanes.end());
     std::vector<FreeList> lanes(
         most == schedule_.lanes.end() ? 1 : static_cast<std::size_t>(*most) + 1);
-    FreeList shard;
+    FreeList shard, passing;
+    for (const auto& phase : schedule_.phases) {
+      for (auto& b : plan_.buffers) {
+        const bool inside = b.first >= phase.begin && b.last < phase.end;
+        b.passing = b.passing || (phase.per_shard && b.per_shard && inside);
+      }
+    }
     const auto list = [&](const Buffer& b) -> FreeList& {
-      return b.per_shard ? shard : lanes[static_cast<std::size_t>(b.lane)];
+      return b.passing ? passing : b.per_shard ? shard : lanes[static_cast<std::size_t>(b.lane)];
     };
     taken_.assign(plan_.buffers.size(), false);
     std::vector<bool> begun(plan_.buffers.size(), false);
@@ -194,6 +202,7 @@ class Planner {
       if (!buffer.per_shard) buffer.offset += base[static_cast<std::size_t>(buffer.lane)];
     }
     plan_.shard_bytes = shard.size();
+    plan_.passing_bytes = passing.size();
   }
 
   const Schedule& schedule_;
@@ -204,13 +213,15 @@ class Planner {
 
 }  // namespace
 
-std::byte* MemoryPlan::address(const Value& v, int shard, std::byte* shared,
-                               const std::vector<std::byte*>& shards) const {
+std::byte* MemoryPlan::address(const Value& v, int shard, const Bases& bases) const {
   const Place& place = places.at(v);
   const Buffer& buffer = buffers[static_cast<std::size_t>(place.buffer)];
   std::byte* base = buffer.external;
   if (base == nullptr) {
-    base = (buffer.per_shard ? shards[static_cast<std::size_t>(shard)] : shared) + buffer.offset;
+    base = (buffer.passing     ? bases.threads[bases.thread_of(shard)]
+            : buffer.per_shard ? bases.shards[static_cast<std::size_t>(shard)]
+                               : bases.shared) +
+           buffer.offset;
   } else if (buffer.per_shard) {
     base += static_cast<std::size_t>(shard) * buffer.bytes;
   }

@@ -24,6 +24,9 @@ struct Buffer {
   std::size_t offset = 0;         // in the arena (of the shard, or of the replicated part)
   int first = 0, last = -1;       // positions in the schedule
   int lane = 0;                   // replicated: memory is handed on within a lane
+  // Per shard, and read in the phase that writes it only: the shards that a thread computes one
+  // after another have it in the same memory, which stays in the cache.
+  bool passing = false;
 };
 
 // What the caller owns: memory of a value, fixed.
@@ -32,16 +35,25 @@ struct Fixed {
   std::byte* memory = nullptr;
 };
 
+// Where the parts of the arena begin.
+struct Bases {
+  std::byte* shared = nullptr;
+  std::vector<std::byte*> shards, threads;
+  std::size_t thread_of(int shard) const {
+    return static_cast<std::size_t>(shard) % threads.size();
+  }
+};
+
 struct MemoryPlan {
   std::vector<Buffer> buffers;
   std::unordered_map<Value, Place, ValueHash> places;
-  std::size_t shard_bytes = 0, shared_bytes = 0;  // arena: per shard, and replicated
-  std::size_t unshared_bytes = 0;                 // what it would be without sharing
+  // Of the arena: per shard, per thread that computes shards, and replicated.
+  std::size_t shard_bytes = 0, passing_bytes = 0, shared_bytes = 0;
+  std::size_t unshared_bytes = 0;  // what it would be without sharing
   // Outputs that could not be computed in their final memory and are copied there at the end.
   std::vector<int> copied_outputs;
 
-  std::byte* address(const Value& v, int shard, std::byte* shared,
-                     const std::vector<std::byte*>& shards) const;
+  std::byte* address(const Value& v, int shard, const Bases& bases) const;
 };
 
 // `inputs`: memory of placeholders; `outputs[i]`: final memory of output i (a donated input's, or

@@ -8,6 +8,7 @@
 #include "descent/ir/op.h"
 #include "descent/ops/eltwise.h"
 #include "descent/ops/layout.h"
+#include "descent/ops/matmul.h"
 #include "descent/ops/ops.h"
 #include "descent/ops/shards.h"
 #include "descent/ops/transpose.h"
@@ -54,14 +55,75 @@ std::optional<Values> neutral(Eltwise code, const Node& node, const Values& in) 
   return std::nullopt;
 }
 
-// An operation on scalar constants is computed now.
-std::optional<Values> fold(const Node& node, const Values& in) {
-  for (const auto& v : in) {
-    if (!constant_scalar(v)) return std::nullopt;
+using Uses = std::unordered_map<const Node*, int>;
+Uses count_uses(const Values& outputs) {
+  Uses uses;
+  for (const auto& v : outputs) ++uses[v.node()];
+  for (const Node* node : topological(outputs)) {
+    for (const auto& v : node->inputs) ++uses[v.node()];
   }
-  if (node.outputs[0].shape.size() != 1) return std::nullopt;
+  return uses;
+}
+
+// The operand where v is an operation `code` on values, else nothing.
+std::optional<Values> operands_of(Eltwise code, const Value& v) {
+  const auto* op = eltwise(*v.node());
+  if (op == nullptr || op->code != code) return std::nullopt;
+  return v.node()->inputs;
+}
+Array negative(const Value& constant) {
   EagerScope scope({.shards = 1, .check_finite = false});
-  return Values{constant(apply(node.op, in).array().reshaped(node.outputs[0].shape))};
+  return (-constant).array();
+}
+
+// Signs that need no operation of their own, the same bits: a + (-b) = a - b, a - (-b) = a + b,
+// (-a) c = a (-c) with a constant c, a + (-b) c = a - b c. Not where others read what is negated or
+// multiplied: it would be computed all the same.
+std::optional<Values> signs(Eltwise code, const Node& node, const Values& in, const Uses& uses) {
+  // The operand that in[k] negates; `before` is what in[k] was before this pass.
+  const auto negated = [&uses](const Value& v, const Value& before) {
+    const auto operand = operands_of(Eltwise::neg, v);
+    return operand && uses.at(before.node()) == 1 ? std::optional((*operand)[0]) : std::nullopt;
+  };
+  // a b where v is (-a) b.
+  const auto negated_product = [&](const Value& v, const Value& before) -> std::optional<Value> {
+    const auto factors = operands_of(Eltwise::mul, v), were = operands_of(Eltwise::mul, before);
+    if (!factors || !were || uses.at(before.node()) != 1) return std::nullopt;
+    if (const auto a = negated((*factors)[0], (*were)[0])) return *a * (*factors)[1];
+    if (const auto b = negated((*factors)[1], (*were)[1])) return (*factors)[0] * *b;
+    return std::nullopt;
+  };
+  if (code == Eltwise::mul) {
+    for (const std::size_t k : {0u, 1u}) {
+      const auto a = negated(in[k], node.inputs[k]);
+      if (a && constant_scalar(in[1 - k])) return Values{*a * constant(negative(in[1 - k]))};
+    }
+  }
+  if (code != Eltwise::add && code != Eltwise::sub) return std::nullopt;
+  for (const std::size_t k : {1u, 0u}) {
+    if (k == 0 && code == Eltwise::sub) break;
+    auto b = negated(in[k], node.inputs[k]);
+    if (!b) b = negated_product(in[k], node.inputs[k]);
+    if (b) return Values{code == Eltwise::add ? in[1 - k] - *b : in[0] + *b};
+  }
+  return std::nullopt;
+}
+
+// An operation on scalar constants, or on those as every shard's own, is computed now.
+std::optional<Values> fold(const Node& node, const Values& in) {
+  Values constants;
+  for (const auto& v : in) {
+    const bool own = v.node()->op->name() == "to_shards";
+    constants.push_back(own ? v.node()->inputs[0] : v);
+    if (!constant_scalar(constants.back())) return std::nullopt;
+  }
+  const Type& type = node.outputs[0];
+  if (type.shape.size() != 1) return std::nullopt;
+  const auto result = [&] {
+    EagerScope scope({.shards = 1, .check_finite = false});
+    return apply(node.op, constants).array().reshaped(type.shape);
+  }();
+  return Values{type.per_shard ? to_shards(constant(result)) : constant(result)};
 }
 
 // An operand that is only stretched is handed over as it is: the tile program stretches it.
@@ -89,7 +151,7 @@ bool moves_nothing(const TransposeOp& op, const Shape& shape) {
   return true;
 }
 
-std::optional<Values> simplify_node(const Node& node, const Values& in) {
+std::optional<Values> simplify_node(const Node& node, const Values& in, const Uses& uses) {
   const auto name = node.op->name();
   if (name == "identity" || name == "stop_gradient") return Values{in[0]};
   if (name == "reshape" && in[0].node()->op->name() == "reshape")
@@ -111,6 +173,7 @@ std::optional<Values> simplify_node(const Node& node, const Values& in) {
     if (auto constant = fold(node, in)) return constant;
     const Values operands = unstretched(node, in);
     if (auto same = neutral(op->code, node, operands)) return same;
+    if (auto same = signs(op->code, node, operands, uses)) return same;
     return Values{apply(node.op, operands)};
   }
   return std::nullopt;
@@ -139,7 +202,10 @@ Values merge_shards(const Values& outputs, const PassContext& context) {
 }
 
 Values simplify(const Values& outputs, const PassContext&) {
-  return rewrite(outputs, simplify_node);
+  const Uses uses = count_uses(outputs);
+  return rewrite(outputs, [&uses](const Node& node, const Values& in) {
+    return simplify_node(node, in, uses);
+  });
 }
 
 Values channels_last(const Values& outputs, const PassContext& context) {
@@ -171,6 +237,43 @@ Values merge_common(const Values& outputs, const PassContext&) {
   });
 }
 
+Values share_transposes(const Values& outputs, const PassContext& context) {
+  const auto turned_operand = [](const Node& node) {
+    const auto* op = dynamic_cast<const MatmulOp*>(node.op.get());
+    const bool turned = op != nullptr && node.inputs[1].rank() == 2 &&
+                        kernels::turns_b(op->shape(input_types(node)));
+    return turned ? node.inputs[1] : Value();
+  };
+  const auto is_shards_own = [](const Value& b) { return b.node()->op->name() == "to_shards"; };
+  const auto whole = [&](const Value& b) { return is_shards_own(b) ? b.node()->inputs[0] : b; };
+  std::unordered_map<Value, int, ValueHash> products;  // of all shards
+  for (const Node* node : topological(outputs)) {
+    if (const Value b = turned_operand(*node)) {
+      const bool each = node->outputs[0].per_shard && !whole(b).per_shard();
+      products[whole(b)] += each ? context.shards : 1;
+    }
+  }
+  // Several threads meet once more when a matrix is transposed before the shards' products, which
+  // takes a microsecond; an element takes 0.08 ns.
+  const auto worth = [&](const Value& b) {
+    const int several = products.at(b);
+    if (context.threads == 1 || context.shards == 1 || b.per_shard()) return several >= 2;
+    return 0.08e-3 * static_cast<double>(b.shape().size()) * several / context.threads > 1;
+  };
+  bool any = false;
+  const Values turned =
+      rewrite(outputs, [&](const Node& node, const Values& in) -> std::optional<Values> {
+        const Value b = turned_operand(node);
+        if (!b || !worth(whole(b))) return std::nullopt;
+        any = true;
+        const auto& op = dynamic_cast<const MatmulOp&>(*node.op);
+        const Value once = transpose(whole(in[1]), {1, 0});
+        return Values{apply(MatmulOp(op.transpose_a, false, op.out),
+                            {in[0], is_shards_own(in[1]) ? to_shards(once) : once})};
+      });
+  return any ? merge_common(turned, context) : outputs;
+}
+
 const std::vector<Pass>& passes() {
   static const std::vector<Pass> all = {
       {"expand", expand},
@@ -179,6 +282,7 @@ const std::vector<Pass>& passes() {
       {"merge_common", merge_common},
       {"channels_last", channels_last},
       {"sum_products", sum_products},
+      {"share_transposes", share_transposes},
       {"fuse", fuse},
   };
   return all;

@@ -32,6 +32,9 @@ Values merge_common(const Values& outputs, const PassContext& context);  // comm
 Values channels_last(const Values& outputs, const PassContext& context);
 // Products whose results are only summed over shards add up at once (compile/summed_product.h).
 Values sum_products(const Values& outputs, const PassContext& context);
+// A small matrix that several products, or those of several shards, want transposed is transposed
+// once.
+Values share_transposes(const Values& outputs, const PassContext& context);
 Values fuse(const Values& outputs,
             const PassContext& context);  // elementwise chains to tile programs
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <deque>
 #include <exception>
 
 #include "descent/compile/memory.h"
@@ -50,7 +51,7 @@ struct Shared {
 
 struct BoundPhase {
   bool per_shard = false;
-  std::vector<std::vector<Kernel>> shards;  // [shard][kernel]
+  std::vector<std::vector<const Kernel*>> shards;  // [shard][kernel]
   std::vector<Shared> shared;
 };
 
@@ -64,10 +65,11 @@ struct Plan::Impl {
   MemoryPlan memory;
   std::vector<Array> input_arrays, output_arrays;
   std::shared_ptr<std::byte> arena;
-  std::byte* shared_base = nullptr;
-  std::vector<std::byte*> shard_bases, shard_scratch, thread_scratch;
+  Bases bases;
+  std::vector<std::byte*> scratch;  // of each thread
   std::vector<BoundPhase> phases;
-  std::vector<Kernel> serial;  // all kernels in order, when one thread runs everything
+  std::deque<Kernel> kept;            // of the phases' shards
+  std::vector<const Kernel*> serial;  // all kernels in order, when one thread runs everything
   PlanStatistics statistics;
   std::unique_ptr<Profiler> profiler;
   std::function<void(int)> body;
@@ -76,7 +78,9 @@ struct Plan::Impl {
 
   void allocate_memory();
   void bind();
-  Kernel bind_node(Node& node, int shard, std::byte* scratch);
+  Binding binding(Node& node, const std::vector<Type>& types, int shard, std::size_t thread) const;
+  Kernel bind_node(Node& node, std::size_t thread) const;
+  void bind_shards(Node& node, std::size_t profiled, BoundPhase& phase);
   Kernel timed(Kernel kernel, std::size_t profiled, std::size_t lane) const;
   void bind_copies();
   void order_shared(BoundPhase& phase);
@@ -88,54 +92,76 @@ struct Plan::Impl {
 };
 
 void Plan::Impl::allocate_memory() {
-  std::size_t shard_scratch_bytes = 0, shared_scratch_bytes = 0;
-  for (const Node* node : order.nodes) {
-    const auto bytes = align_up(node->op->scratch_bytes(input_types(*node), node->outputs));
-    auto& most = runs_per_shard(*node, shards) ? shard_scratch_bytes : shared_scratch_bytes;
-    most = std::max(most, bytes);
-  }
-  const std::size_t pool_threads = pool ? static_cast<std::size_t>(pool->threads()) : 1;
-  // Shards start a few cache lines apart, so that equal offsets do not fall on equal cache sets.
-  const std::size_t per_shard =
-      align_up(memory.shard_bytes + shard_scratch_bytes, 4096) + 5 * kAlignment;
-  const std::size_t total = memory.shared_bytes + shared_scratch_bytes * pool_threads +
-                            per_shard * static_cast<std::size_t>(shards);
+  std::size_t scratch_bytes = 0;
+  for (const Node* node : order.nodes)
+    scratch_bytes = std::max(scratch_bytes,
+                             align_up(node->op->scratch_bytes(input_types(*node), node->outputs)));
+  // Parts start a few cache lines apart, so that equal offsets do not fall on equal cache sets.
+  const auto apart = [](std::size_t bytes) { return align_up(bytes, 4096) + 5 * kAlignment; };
+  const auto pool_threads = static_cast<std::size_t>(pool ? pool->threads() : 1);
+  const auto all_shards = static_cast<std::size_t>(shards);
+  const auto shard_threads = std::min(pool_threads, all_shards);
+  const std::size_t passing = apart(memory.passing_bytes), per_scratch = apart(scratch_bytes),
+                    per_shard = apart(memory.shard_bytes);
+  const std::size_t total = memory.shared_bytes + passing * shard_threads +
+                            per_scratch * pool_threads + per_shard * all_shards;
   arena = allocate(total);
   statistics.arena_bytes = total;
   statistics.unplanned_bytes = memory.unshared_bytes;
   std::byte* at = arena.get();
-  shared_base = at;
+  bases.shared = at;
   at += memory.shared_bytes;
-  for (std::size_t t = 0; t < pool_threads; ++t, at += shared_scratch_bytes)
-    thread_scratch.push_back(at);
-  for (int s = 0; s < shards; ++s, at += per_shard) {
-    shard_bases.push_back(at);
-    shard_scratch.push_back(at + memory.shard_bytes);
-  }
+  for (std::size_t t = 0; t < pool_threads; ++t, at += per_scratch) scratch.push_back(at);
+  for (std::size_t t = 0; t < shard_threads; ++t, at += passing) bases.threads.push_back(at);
+  for (int s = 0; s < shards; ++s, at += per_shard) bases.shards.push_back(at);
 }
 
-Kernel Plan::Impl::bind_node(Node& node, int shard, std::byte* scratch) {
-  const auto types = input_types(node);
-  Binding b;
+Binding Plan::Impl::binding(Node& node, const std::vector<Type>& types, int shard,
+                            std::size_t thread) const {
+  Binding b(shard, shards);
   b.in_types = types;
   b.out_types = node.outputs;
-  b.scratch = scratch;
-  b.shard = shard;
-  b.shards = shards;
+  b.scratch = scratch[thread];
   for (int i = 0; i < static_cast<int>(node.inputs.size()); ++i) {
     const Value& v = node.inputs[static_cast<std::size_t>(i)];
     const bool all = shards > 1 && v.per_shard() && node.op->collective(i);
     const bool constant = dynamic_cast<const ConstantOp*>(v.node()->op.get()) != nullptr;
     for (int s = all ? 0 : shard; s < (all ? shards : shard + 1); ++s) {
       b.constant.push_back(constant);
-      b.in.push_back(memory.address(v, s, shared_base, shard_bases));
+      b.in.push_back(memory.address(v, s, bases));
     }
   }
   for (int i = 0; i < static_cast<int>(node.outputs.size()); ++i) {
-    b.out.push_back(
-        memory.address(Value(node.shared_from_this(), i), shard, shared_base, shard_bases));
+    b.out.push_back(memory.address(Value(node.shared_from_this(), i), shard, bases));
   }
-  return node.op->bind(b);
+  return b;
+}
+
+Kernel Plan::Impl::bind_node(Node& node, std::size_t thread) const {
+  const auto types = input_types(node);
+  return node.op->bind(binding(node, types, 0, thread));
+}
+
+// Shards of one thread whose operands lie in the same memory share a kernel: what is bound stays in
+// the cache, too.
+void Plan::Impl::bind_shards(Node& node, std::size_t profiled, BoundPhase& phase) {
+  const auto types = input_types(node);
+  struct Last {
+    Binding binding;
+    const Kernel* kernel = nullptr;
+  };
+  std::vector<Last> last(bases.threads.size());
+  for (int s = 0; s < shards; ++s) {
+    const std::size_t thread = bases.thread_of(s);
+    auto& before = last[thread];
+    Binding b = binding(node, types, s, thread);
+    // A profile tells the shards apart.
+    if (before.kernel == nullptr || profiler || !b.same_kernel(before.binding)) {
+      kept.push_back(timed(node.op->bind(b), profiled, static_cast<std::size_t>(s)));
+      before = {std::move(b), &kept.back()};
+    }
+    phase.shards[static_cast<std::size_t>(s)].push_back(before.kernel);
+  }
 }
 
 Kernel Plan::Impl::timed(Kernel kernel, std::size_t profiled, std::size_t lane) const {
@@ -162,37 +188,35 @@ void Plan::Impl::bind() {
           node.op->flops(input_types(node), node.outputs) * (phase.per_shard ? shards : 1);
       const std::size_t profiled = profiler ? profiler->add(node, phase.per_shard ? shards : 1) : 0;
       if (phase.per_shard) {
-        for (int s = 0; s < shards; ++s) {
-          const auto lane = static_cast<std::size_t>(s);
-          bound.shards[lane].push_back(
-              timed(bind_node(node, s, shard_scratch[lane]), profiled, lane));
-        }
+        bind_shards(node, profiled, bound);
         continue;
       }
       Shared k;
       k.node = &node;
       k.profiled = profiled;
       k.lane = order.lanes[static_cast<std::size_t>(at)];
-      k.kernels.push_back(timed(bind_node(node, 0, thread_scratch[0]), profiled, 0));
-      k.wide = k.kernels[0].extent >= kWide && thread_scratch.size() > 1 &&
+      k.kernels.push_back(timed(bind_node(node, 0), profiled, 0));
+      k.wide = k.kernels[0].extent >= kWide && scratch.size() > 1 &&
                node.op->flops(input_types(node), node.outputs) >= kWideFlops;
-      for (std::size_t t = 1; k.wide && t < thread_scratch.size(); ++t)
-        k.kernels.push_back(timed(bind_node(node, 0, thread_scratch[t]), profiled, t));
+      for (std::size_t t = 1; k.wide && t < scratch.size(); ++t)
+        k.kernels.push_back(timed(bind_node(node, t), profiled, t));
       for (int i = 0; i < static_cast<int>(node.inputs.size()); ++i) {
         const Value& v = node.inputs[static_cast<std::size_t>(i)];
         const bool all = shards > 1 && v.per_shard();
         for (int s = 0; s < (all ? shards : 1); ++s) {
-          const auto* p = memory.address(v, s, shared_base, shard_bases);
+          const auto* p = memory.address(v, s, bases);
           k.reads.push_back({p, p + v.type().bytes()});
         }
       }
       for (int i = 0; i < static_cast<int>(node.outputs.size()); ++i) {
         const Value v(node.shared_from_this(), i);
-        const auto* p = memory.address(v, 0, shared_base, shard_bases);
+        const auto* p = memory.address(v, 0, bases);
         k.writes.push_back({p, p + v.type().bytes()});
       }
       bound.shared.push_back(std::move(k));
     }
+    if (bound.shared.empty() && (bound.shards.empty() || bound.shards[0].empty()))
+      continue;  // constants: nothing to meet for
     if (!bound.per_shard) order_shared(bound);
     phases.push_back(std::move(bound));
   }
@@ -217,7 +241,7 @@ void Plan::Impl::bind_copies() {
     std::byte* to = output_arrays[static_cast<std::size_t>(i)].raw();
     const std::size_t bytes = v.type().bytes();
     for (int s = 0; s < (shards > 1 && v.per_shard() ? shards : 1); ++s) {
-      const auto* from = memory.address(v, s, shared_base, shard_bases);
+      const auto* from = memory.address(v, s, bases);
       Shared k;
       k.kernels.push_back(whole([to = to + static_cast<std::size_t>(s) * bytes, from, bytes] {
         std::memcpy(to, from, bytes);
@@ -249,14 +273,14 @@ void Plan::Impl::order_shared(BoundPhase& phase) {
     since.push_back(&k);
     if (k.wide || k.lane == 0) continue;
     const auto lane = static_cast<std::size_t>(k.lane);
-    k.kernels[0] = timed(bind_node(*k.node, 0, thread_scratch[lane]), k.profiled, lane);
+    k.kernels[0] = timed(bind_node(*k.node, lane), k.profiled, lane);
   }
 }
 
 void Plan::Impl::flatten() {
   for (const auto& phase : phases) {
     for (const auto& shard : phase.shards) serial.insert(serial.end(), shard.begin(), shard.end());
-    for (const auto& k : phase.shared) serial.push_back(k.kernels[0]);
+    for (const auto& k : phase.shared) serial.push_back(&k.kernels[0]);
   }
 }
 
@@ -275,7 +299,7 @@ void Plan::Impl::run_phase(const BoundPhase& phase, int thread) {
   if (phase.per_shard) {
     guarded(thread, [&] {
       for (int s = thread; s < shards; s += threads) {
-        for (const auto& k : phase.shards[static_cast<std::size_t>(s)]) k.run(0, k.extent);
+        for (const Kernel* k : phase.shards[static_cast<std::size_t>(s)]) k->run(0, k->extent);
       }
     });
     return;
@@ -315,7 +339,7 @@ void Plan::run() {
   (void)prepared;
   Impl& p = *impl_;
   if (p.threads == 1) {
-    for (const auto& k : p.serial) k.run(0, k.extent);
+    for (const Kernel* k : p.serial) k->run(0, k->extent);
     return;
   }
   p.pool->run(p.body);

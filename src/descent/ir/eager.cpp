@@ -19,11 +19,9 @@ int shards_of(const Type& type, const EagerOptions& options) {
 // Runs the node's kernel for one shard.
 void compute_shard(Node& node, const std::vector<Type>& in_types, const EagerOptions& options,
                    int shard) {
-  Binding b;
+  Binding b(shard, options.shards);
   b.in_types = in_types;
   b.out_types = node.outputs;
-  b.shard = shard;
-  b.shards = options.shards;
   for (int i = 0; i < static_cast<int>(node.inputs.size()); ++i) {
     const Value& v = node.inputs[static_cast<std::size_t>(i)];
     if (v.per_shard() && node.op->collective(i)) {

@@ -12,14 +12,32 @@
 namespace descent {
 
 // What a kernel is bound to: types, memory, and which shard of how many it computes.
-struct Binding {
+class Binding {
+ public:
+  Binding() = default;
+  Binding(int shard, int of_shards) : shards(of_shards), shard_(shard) {}
+
   std::span<const Type> in_types, out_types;
   std::vector<const std::byte*>
       in;                      // one per input; of a collective per-shard input, one per shard
   std::vector<bool> constant;  // of each `in`: what lies there never changes
   std::vector<std::byte*> out;
   std::byte* scratch = nullptr;  // scratch_bytes() of it, aligned
-  int shard = 0, shards = 1;
+  int shards = 1;
+  // Which of them. A kernel that was bound without asking is that of every shard whose operands and
+  // scratch lie there.
+  int shard() const {
+    asked_ = true;
+    return shard_;
+  }
+  bool same_kernel(const Binding& other) const {
+    return !asked_ && !other.asked_ && in == other.in && out == other.out &&
+           scratch == other.scratch;
+  }
+
+ private:
+  int shard_ = 0;
+  mutable bool asked_ = false;
 };
 
 // A bound call. run(begin, end) computes pieces [begin, end) of `extent` independent ones (1: not

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "descent/base/error.h"
+#include "descent/kernels/repeat_rows.h"
 
 namespace descent::kernels {
 namespace {
@@ -126,8 +127,19 @@ void BroadcastPattern::repeat(const void* from, std::int64_t count, void* to) co
     for (std::int64_t i = 0; i < count; i += kSlack) std::fill_n(out + i, kSlack, value);
     return;
   }
-  const std::int64_t once = std::min(count, period_);
-  fill(from, 0, once, to);
+  std::int64_t once = std::min(count, period_);
+  if (axes_.size() == 2 && axes_[0].step == 1 && element_ % 4 == 0 && count > period_) {
+    // Copies of what was just written wait for it: not until it is some lines long.
+    constexpr std::int64_t enough = 512;
+    static_assert(kRepeatSlack <= kSlack);
+    const auto words = static_cast<std::int64_t>(element_) / 4 * period_;
+    const std::int64_t rows = std::min(count / period_, std::max<std::int64_t>(1, enough / words));
+    repeat_rows(static_cast<const std::uint32_t*>(from), words, rows,
+                static_cast<std::uint32_t*>(to));
+    once = rows * period_;
+  } else {
+    fill(from, 0, once, to);
+  }
   auto* bytes = static_cast<std::byte*>(to);
   const auto size = static_cast<std::int64_t>(element_);
   for (std::int64_t done = once * size, all = count * size; done < all;) {

@@ -8,7 +8,7 @@
 #define HWY_TARGET_INCLUDE "descent/kernels/dense_product.cpp"
 #include "hwy/foreach_target.h"
 // After foreach_target.h: it decides what these mean.
-#include "descent/kernels/gemm_block-inl.h"
+#include "descent/kernels/dense_block-inl.h"
 #include "descent/kernels/transpose-inl.h"
 #include "descent/kernels/vector-inl.h"
 #include "hwy/highway.h"
@@ -53,6 +53,7 @@ std::int64_t even_blocks(std::int64_t k, std::int64_t most) {
 HWY_BEFORE_NAMESPACE();
 namespace descent::kernels::HWY_NAMESPACE {
 namespace {
+using namespace dense;  // NOLINT(google-build-using-namespace): the blocks of this file alone
 
 constexpr std::int64_t kLanes = static_cast<std::int64_t>(hn::MaxLanes(hn::ScalableTag<float>()));
 constexpr std::int64_t kWidth = kVectors * kLanes;
@@ -104,7 +105,7 @@ void Forward(const DenseShape& s, const float* x, const float* w, float* y, floa
 // c[m, columns] (=, or += after the first block of k) a[m, k] b[k, columns]: the first rows read b
 // where it lies and leave it in the panel for the others.
 template <Into I, bool Whole>
-HWY_NOINLINE void PackedColumn(View<float> a, const float* b, std::int64_t n, float* c,
+HWY_NOINLINE void PackedColumn(Matrix<float> a, const float* b, std::int64_t n, float* c,
                                std::int64_t m, std::int64_t k, std::size_t last, float* panel) {
   constexpr std::int64_t ahead = 16;  // rows
   const Packing<Whole, kVectors, float> source{{b, n}, panel, ahead * n};
@@ -119,7 +120,7 @@ void Backward(const DenseShape& s, const float* dy, const float* w, float* dx, f
   for (std::int64_t j = 0; j < s.n; j += kWidth) {
     const std::int64_t columns = std::min(kWidth, s.n - j);
     if (columns <= kLanes) {  // one vector
-      return Column<Into::set, 1>(View<float>{dy, s.k, 1}, w + j, s.n, dx + j, s.n, s.m, s.k,
+      return Column<Into::set, 1>(Matrix<float>{dy, s.k, 1}, w + j, s.n, dx + j, s.n, s.m, s.k,
                                   static_cast<std::size_t>(columns));
     }
     const auto last = static_cast<std::size_t>(columns - kLanes);
@@ -165,7 +166,7 @@ struct Summands {
 template <Into I, bool First, bool Whole, int Vectors, int Rows>
 HWY_INLINE void AddPart(const DenseShape& s, const Summands& x, int p, std::int64_t row, float* c,
                         std::size_t last) {
-  const View<float> a{x.a + p * x.a_step + row, 1, kChunk};
+  const Matrix<float> a{x.a + p * x.a_step + row, 1, kChunk};
   float* panel = x.panels + p * x.step;
   if constexpr (First) {
     const Plain<Whole, Vectors, float> b{x.b[p] + x.column, s.n};

@@ -9,6 +9,7 @@
 #include "hwy/foreach_target.h"
 // After foreach_target.h: it decides what these mean.
 #include "descent/kernels/gemm_block-inl.h"
+#include "descent/kernels/gemm_narrow-inl.h"
 #include "descent/kernels/transpose-inl.h"
 #include "descent/kernels/vector-inl.h"
 #include "hwy/highway.h"
@@ -29,81 +30,6 @@ void SmallRows(const GemmShape& s, const T* a, const T* b, T* c, T* scratch) {
     b = scratch;
   }
   Product<false>(ViewOfA(s, a), b, s.n, c, s.n, s.m, s.k, s.n);
-}
-
-// Rows x Columns scalar products of rows of a and rows of b.
-template <int Rows, int Columns, class T>
-HWY_INLINE void Dots(const T* a, const T* b, T* c, std::int64_t k, std::int64_t c_row) {
-  const hn::ScalableTag<T> d;
-  using V = hn::Vec<decltype(d)>;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  V sum[Rows][Columns];
-#pragma GCC unroll 8
-  for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 8
-    for (int j = 0; j < Columns; ++j) sum[i][j] = hn::Zero(d);
-  }
-  for (std::int64_t l = 0; l < k; l += lanes) {
-    const auto count = static_cast<std::size_t>(std::min(lanes, k - l));
-    V y[Columns];
-#pragma GCC unroll 8
-    for (int j = 0; j < Columns; ++j) y[j] = LoadSome(d, b + j * k + l, count);
-#pragma GCC unroll 8
-    for (int i = 0; i < Rows; ++i) {
-      const V x = LoadSome(d, a + i * k + l, count);
-#pragma GCC unroll 8
-      for (int j = 0; j < Columns; ++j) sum[i][j] = hn::MulAdd(x, y[j], sum[i][j]);
-    }
-  }
-#pragma GCC unroll 8
-  for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 8
-    for (int j = 0; j < Columns; ++j) c[i * c_row + j] = hn::GetLane(hn::SumOfLanes(d, sum[i][j]));
-  }
-}
-template <int Rows, class T>
-HWY_INLINE void DotRow(const T* a, const T* b, T* c, std::int64_t k, std::int64_t n) {
-  std::int64_t j = 0;
-  for (; j + 4 <= n; j += 4) Dots<Rows, 4>(a, b + j * k, c + j, k, n);
-  for (; j < n; ++j) Dots<Rows, 1>(a, b + j * k, c + j, k, n);
-}
-template <class T>
-void SmallDots(const GemmShape& s, const T* a, const T* b, T* c, T* scratch) {
-  if (s.transpose_a) {
-    Transpose(a, s.m, scratch, s.k, s.k, s.m);
-    a = scratch;
-  }
-  std::int64_t i = 0;
-  for (; i + 4 <= s.m; i += 4) DotRow<4>(a + i * s.k, b, c + i * s.n, s.k, s.n);
-  for (; i < s.m; ++i) DotRow<1>(a + i * s.k, b, c + i * s.n, s.k, s.n);
-}
-
-// Few columns and a stored [k, m]: vectors of rows of c, each element still summed in order of k.
-template <int Columns, class T>
-HWY_INLINE void NarrowRows(const GemmShape& s, const T* a, const T* b, T* c, std::int64_t rows) {
-  const hn::ScalableTag<T> d;
-  const auto count = static_cast<std::size_t>(rows);
-  hn::Vec<decltype(d)> sum[Columns];
-#pragma GCC unroll 8
-  for (int j = 0; j < Columns; ++j) sum[j] = hn::Zero(d);
-  for (std::int64_t l = 0; l < s.k; ++l) {
-    const auto column = LoadSome(d, a + l * s.m, count);
-#pragma GCC unroll 8
-    for (int j = 0; j < Columns; ++j)
-      sum[j] = hn::MulAdd(column, hn::Set(d, b[l * Columns + j]), sum[j]);
-  }
-  HWY_ALIGN T lanes[Columns][hn::MaxLanes(d)];
-#pragma GCC unroll 8
-  for (int j = 0; j < Columns; ++j) hn::Store(sum[j], d, lanes[j]);
-  for (std::size_t i = 0; i < count; ++i) {
-    for (int j = 0; j < Columns; ++j) c[i * Columns + static_cast<std::size_t>(j)] = lanes[j][i];
-  }
-}
-template <int Columns, class T>
-void Narrow(const GemmShape& s, const T* a, const T* b, T* c, T*) {
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
-  for (std::int64_t i = 0; i < s.m; i += lanes)
-    NarrowRows<Columns>(s, a + i, b, c + i * Columns, std::min(lanes, s.m - i));
 }
 
 constexpr std::int64_t kDepth = 256;     // rows of a panel of b: 32 KiB of float64, for L1
@@ -128,14 +54,11 @@ void Panels(const GemmShape& s, const T* a, const T* b, T* c, T* panel) {
     for (std::int64_t i = 0; i < s.m; i += kRowBlock) {
       View<T> view = ViewOfA(s, a);
       view.data += l * view.column + i * view.row;
-      for (std::int64_t j = 0; j < s.n; j += width) {
-        const std::int64_t cols = std::min(width, s.n - j);
+      for (std::int64_t j = 0, cols; j < s.n; j += cols) {
+        cols = NextColumns<T>(s.n - j);
         CopyPanel(s, b, l, j, depth, cols, width, panel);
-        const bool two = cols > lanes;
-        const auto last = static_cast<std::size_t>(two ? cols - lanes : cols);
-        const auto run = l == 0 ? (two ? &Column<Into::set, kVectors, T> : &Column<Into::set, 1, T>)
-                                : (two ? &Column<Into::more, kVectors, T> : &Column<Into::more, 1, T>);
-        run(view, panel, width, c + i * s.n + j, s.n, std::min(kRowBlock, s.m - i), depth, last);
+        Columns<T>({view, panel, width, c + i * s.n + j, s.n, depth, 0, l > 0},
+                   std::min(kRowBlock, s.m - i), cols);
       }
     }
   }
@@ -145,9 +68,13 @@ const GemmFunctions* Functions() {
   static constexpr GemmFunctions functions = {
       &SmallRows<float>,
       &SmallDots<float>,
+      &TimesVector<float>,
+      &VectorTimes<float>,
       &Panels<float>,
       &SmallRows<double>,
       &SmallDots<double>,
+      &TimesVector<double>,
+      &VectorTimes<double>,
       &Panels<double>,
       {&Narrow<1, float>, &Narrow<2, float>, &Narrow<3, float>, &Narrow<4, float>},
       {&Narrow<1, double>, &Narrow<2, double>, &Narrow<3, double>, &Narrow<4, double>}};
@@ -170,39 +97,52 @@ void Nothing(const GemmShape& s, const T*, const T*, T* c, T*) {
 template <class T>
 Gemm<T> small_gemm(const GemmShape& s) {
   static const auto* const f = HWY_DYNAMIC_DISPATCH(Functions)();
-  if (s.k == 0) return {&Nothing<T>, 0};
+  if (s.k == 0) return {&Nothing<T>, 0, false};
   constexpr bool single = sizeof(T) == 4;
   if (s.transpose_a && !s.transpose_b && s.n <= kNarrow && s.m > s.n) {
     const auto at = static_cast<std::size_t>(s.n - 1);
     if constexpr (single) {
-      return {f->narrow32[at], 0};
+      return {f->narrow32[at], 0, false};
     } else {
-      return {f->narrow64[at], 0};
+      return {f->narrow64[at], 0, false};
     }
+  }
+  // From here on a vector of a row is worth more than one of a column.
+  const bool long_rows = s.k >= 8;
+  if (long_rows && s.n == 1 && !s.transpose_a) {
+    if constexpr (single)
+      return {f->times_vector32, 0, false};
+    else
+      return {f->times_vector64, 0, false};
+  }
+  if (long_rows && s.m == 1 && s.transpose_b) {
+    if constexpr (single)
+      return {f->vector_times32, 0, false};
+    else
+      return {f->vector_times64, 0, false};
   }
   // Scalar products of rows cost 1.8 ns each beside the work, turning b round 0.1 ns an element,
   // and a vector of rows that holds a few columns is mostly empty.
   const bool few = s.n <= kNarrow && 8 * s.n <= s.k && !s.transpose_a;
-  const bool dots = (s.transpose_b || s.n == 1) && (few || 18 * s.m < s.k);
-  const std::int64_t scratch = dots            ? (s.transpose_a ? s.m * s.k : 0)
-                               : s.transpose_b ? s.k * s.n
-                                               : 0;
+  const bool dots = s.transpose_b && (few || 18 * s.m < s.k);
+  const bool turns_b = s.transpose_b && !dots;
+  const std::int64_t scratch = turns_b ? s.k * s.n : dots && s.transpose_a ? s.m * s.k : 0;
   if constexpr (single)
-    return {dots ? f->dots32 : f->rows32, scratch};
+    return {dots ? f->dots32 : f->rows32, scratch, turns_b};
   else
-    return {dots ? f->dots64 : f->rows64, scratch};
+    return {dots ? f->dots64 : f->rows64, scratch, turns_b};
 }
 template <class T>
 Gemm<T> panel_gemm(const GemmShape& s) {
   static const auto* const f = HWY_DYNAMIC_DISPATCH(Functions)();
-  if (s.k == 0) return {&Nothing<T>, 0};
-  // A panel's width on the widest target: two vectors of at most 64 bytes.
+  if (s.k == 0) return {&Nothing<T>, 0, false};
+  // A panel's width on the widest target: vectors of at most 64 bytes.
   const std::int64_t scratch =
-      HWY_NAMESPACE::kDepth * 2 * 64 / static_cast<std::int64_t>(sizeof(T));
+      HWY_NAMESPACE::kDepth * HWY_NAMESPACE::kVectors * 64 / static_cast<std::int64_t>(sizeof(T));
   if constexpr (sizeof(T) == 4)
-    return {f->panels32, scratch};
+    return {f->panels32, scratch, false};
   else
-    return {f->panels64, scratch};
+    return {f->panels64, scratch, false};
 }
 template Gemm<float> small_gemm(const GemmShape&);
 template Gemm<double> small_gemm(const GemmShape&);

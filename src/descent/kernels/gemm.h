@@ -20,6 +20,7 @@ template <class T>
 struct Gemm {
   GemmFn<T> run;
   std::int64_t scratch;  // elements
+  bool turns_b = false;  // b is transposed into it by every call
 };
 
 // Up to here columns of c are few.
@@ -27,8 +28,8 @@ inline constexpr std::int64_t kNarrow = 4;
 
 // What one target has.
 struct GemmFunctions {
-  GemmFn<float> rows32, dots32, panels32;
-  GemmFn<double> rows64, dots64, panels64;
+  GemmFn<float> rows32, dots32, times_vector32, vector_times32, panels32;
+  GemmFn<double> rows64, dots64, times_vector64, vector_times64, panels64;
   std::array<GemmFn<float>, kNarrow> narrow32;  // of 1, 2, ... columns
   std::array<GemmFn<double>, kNarrow> narrow64;
 };

@@ -1,7 +1,9 @@
 // The inner loops of our own products: blocks of c in registers, whatever the product is part of.
 // Included once per target.
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <utility>
 
 #include "descent/kernels/vector-inl.h"
 #include "hwy/highway.h"
@@ -16,141 +18,132 @@
 HWY_BEFORE_NAMESPACE();
 namespace descent::kernels::HWY_NAMESPACE {
 
-// A block of c in registers: enough rows of 2 vectors to hide the latency of multiply-add, with
-// room for b and a in 16 registers, or 32 where there are so many.
+// A block of c in registers: most rows for so many vectors, with room for b and a in 16 registers,
+// or 32 where there are so many.
 #if HWY_ARCH_ARM_A64 || (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3)
-constexpr int kRows = 8;
+constexpr int kMostRows[] = {0, 12, 8, 8};
 #else
-constexpr int kRows = 6;
+constexpr int kMostRows[] = {0, 8, 6, 4};
 #endif
-constexpr int kVectors = 2;
+constexpr int kVectors = 3;
 
 // Element (i, j) at data[i * row + j * column].
 template <class T>
 struct View {
   const T* data;
   std::int64_t row, column;
-  HWY_INLINE void ask_below(int, std::int64_t) const {}
 };
-// The same where column is 1 and the matrix is in no cache yet: while some rows are gone through,
-// those below them are asked for, one cache line with each step.
+
+// c[m, cols] (=, or += if accumulate) a[m, k] b[k, cols]. The last vector of a row has `last`
+// elements.
 template <class T>
-struct Streamed : View<T> {
-  HWY_INLINE void ask_below(int rows, std::int64_t l) const {
-    constexpr std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(T));
-    __builtin_prefetch(this->data + (rows + l % 8) * this->row + l / line * line);
-  }
+struct BlockOperands {
+  View<T> a;
+  const T* b;
+  std::int64_t b_row;
+  T* c;
+  std::int64_t c_row, k;
+  std::size_t last;
+  bool accumulate;
 };
 
-// What becomes of c: set to the product, its sums go on (each element stays one sum in order of k),
-// or the whole product is added to it.
-enum class Into { set, more, add };
-
-// Row l of b, vector v, where b lies in rows of `row`. The last vector has `last` elements, if
-// Whole all of its lanes: a branch inside the loop would cost a tenth.
-template <bool Whole, int Vectors, class T>
-struct Plain {
-  const T* data;
-  std::int64_t row;
-  template <class D>
-  HWY_INLINE hn::Vec<D> load(D d, std::int64_t l, int v, std::size_t last) const {
-    const T* p = data + l * row + v * static_cast<std::int64_t>(hn::Lanes(d));
-    return Whole || v + 1 < Vectors ? hn::LoadU(d, p) : LoadSome(d, p, last);
-  }
-};
-// The same, and what is read is kept in a panel, dense rows of `Vectors` vectors. b is in no cache
-// yet: what lies `ahead` elements behind is asked for.
-template <bool Whole, int Vectors, class T>
-struct Packing {
-  Plain<Whole, Vectors, T> b;
-  T* panel;
-  std::int64_t ahead;
-  template <class D>
-  HWY_INLINE hn::Vec<D> load(D d, std::int64_t l, int v, std::size_t last) const {
-    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    __builtin_prefetch(b.data + ahead + l * b.row + v * lanes);
-    const auto x = b.load(d, l, v, last);
-    hn::StoreU(x, d, panel + (l * Vectors + v) * lanes);
-    return x;
-  }
-};
-
-// c[Rows, cols] = a[Rows, k] b[k, cols].
-template <Into I, bool Whole, int Rows, int Vectors, class A, class B, class T>
-HWY_INLINE void Block(A a, B b, T* c, std::int64_t c_row, std::int64_t k, std::size_t last) {
+// Rows rows of it, and if Whole the last vector has all of its lanes. Not inlined: among others of
+// its kind it would not keep its addresses in registers.
+template <bool Whole, int Rows, int Vectors, class T>
+HWY_NOINLINE void Block(const BlockOperands<T>& o) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   const std::size_t lanes = hn::Lanes(d);
+  const SomeLanes<true, decltype(d)> whole(d, lanes);
+  const SomeLanes<Whole, decltype(d)> last(d, o.last);
   const auto load = [&](const T* p, int v) {
-    return Whole || v + 1 < Vectors ? hn::LoadU(d, p + v * lanes)
-                                    : LoadSome(d, p + v * lanes, last);
+    return v + 1 < Vectors ? whole.load(d, p + v * lanes) : last.load(d, p + v * lanes);
   };
   V sum[Rows][Vectors];
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 16
-    for (int v = 0; v < Vectors; ++v) {
-      sum[i][v] = I == Into::more ? load(c + i * c_row, v) : hn::Zero(d);
-    }
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) sum[i][v] = hn::Zero(d);
   }
-  for (std::int64_t l = 0; l < k; ++l) {
-    a.ask_below(Rows, l);
-    V row[Vectors];
+  T* c = o.c;
+  const std::int64_t c_row = o.c_row;
+  if (o.accumulate) {
 #pragma GCC unroll 16
-    for (int v = 0; v < Vectors; ++v) row[v] = b.load(d, l, v, last);
+    for (int i = 0; i < Rows; ++i, c += c_row) {
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) sum[i][v] = load(c, v);
+    }
+    c = o.c;
+    asm("" : "+r"(c));  // or the compiler keeps the addresses of c, and spills those of a
+  }
+  const T *a = o.a.data, *b = o.b;
+  const std::int64_t row = o.a.row, column = o.a.column, b_row = o.b_row;
+  const T* a4 = a + 4 * row;
+  const T* a8 = a4 + 4 * row;
+  for (std::int64_t l = o.k; l > 0; --l) {
+    V y[Vectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) y[v] = load(b, v);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
-      const V x = hn::Set(d, a.data[i * a.row + l * a.column]);
-#pragma GCC unroll 16
-      for (int v = 0; v < Vectors; ++v) sum[i][v] = hn::MulAdd(x, row[v], sum[i][v]);
+      const V x = hn::Set(d, (i < 4 ? a : i < 8 ? a4 : a8)[i % 4 * row]);
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) sum[i][v] = hn::MulAdd(x, y[v], sum[i][v]);
     }
+    a += column, a4 += column, a8 += column, b += b_row;
   }
 #pragma GCC unroll 16
-  for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i, c += c_row) {
+#pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) {
-      if (I == Into::add) sum[i][v] = hn::Add(load(c + i * c_row, v), sum[i][v]);
-      T* p = c + i * c_row + static_cast<std::int64_t>(v * lanes);
-      if (Whole || v + 1 < Vectors) {
-        hn::StoreU(sum[i][v], d, p);
+      T* p = c + static_cast<std::int64_t>(v * lanes);
+      if (v + 1 < Vectors) {
+        whole.store(sum[i][v], d, p);
       } else {
-        StoreSome(sum[i][v], d, p, last);
+        last.store(sum[i][v], d, p);
       }
     }
   }
 }
 
-// The same for m rows, in blocks of kRows and a rest.
-template <Into I, bool Whole, int Vectors, class A, class T>
-HWY_NOINLINE void Rows(A a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
-                       std::int64_t m, std::int64_t k, std::size_t last) {
-  const Plain<Whole, Vectors, T> rows{b, b_row};
-  constexpr int most = kRows * kVectors / Vectors;  // as many sums in registers
-  for (; m >= most; m -= most, a.data += most * a.row, c += most * c_row) {
-    Block<I, Whole, most, Vectors>(a, rows, c, c_row, k, last);
+// All m rows: as many blocks of most rows as there are, and two of half the rest, since a block of
+// few rows waits for its multiply-adds.
+template <bool Whole, int Vectors, class T>
+HWY_INLINE void Rows(BlockOperands<T> o, std::int64_t m) {
+  constexpr int most = kMostRows[Vectors];
+  // Of 1, 2, ... rows.
+  static constexpr auto blocks = []<int... I>(std::integer_sequence<int, I...>) {
+    return std::array<void (*)(const BlockOperands<T>&), most>{&Block<Whole, I + 1, Vectors, T>...};
   }
-  if (most > kRows && m >= kRows) {
-    Block<I, Whole, kRows, Vectors>(a, rows, c, c_row, k, last);
-    m -= kRows, a.data += kRows * a.row, c += kRows * c_row;
+  (std::make_integer_sequence<int, most>());
+  while (m > 0) {
+    const std::int64_t rows = m >= 2 * most ? most : m > most ? (m + 1) / 2 : m;
+    blocks[static_cast<std::size_t>(rows - 1)](o);
+    m -= rows, o.a.data += rows * o.a.row, o.c += rows * o.c_row;
   }
-  if (m >= 4) {
-    Block<I, Whole, 4, Vectors>(a, rows, c, c_row, k, last);
-    m -= 4, a.data += 4 * a.row, c += 4 * c_row;
-  }
-  if (m >= 2) {
-    Block<I, Whole, 2, Vectors>(a, rows, c, c_row, k, last);
-    m -= 2, a.data += 2 * a.row, c += 2 * c_row;
-  }
-  if (m == 1) Block<I, Whole, 1, Vectors>(a, rows, c, c_row, k, last);
 }
-template <Into I, int Vectors, class T>
-HWY_INLINE void Column(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
-                       std::int64_t m, std::int64_t k, std::size_t last) {
-  if (last == hn::Lanes(hn::ScalableTag<T>())) {
-    Rows<I, true, Vectors>(a, b, b_row, c, c_row, m, k, last);
-  } else {
-    Rows<I, false, Vectors>(a, b, b_row, c, c_row, m, k, last);
-  }
+// The same for so many columns of b and c, at most kVectors vectors of them.
+template <int Vectors, class T>
+HWY_INLINE void Column(BlockOperands<T> o, std::int64_t m, std::int64_t columns) {
+  const std::size_t lanes = hn::Lanes(hn::ScalableTag<T>());
+  o.last = static_cast<std::size_t>(columns) - (Vectors - 1) * lanes;
+  if (o.last == lanes) return Rows<true, Vectors>(o, m);
+  Rows<false, Vectors>(o, m);
+}
+template <class T>
+HWY_INLINE void Columns(const BlockOperands<T>& o, std::int64_t m, std::int64_t columns) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  if (columns > 2 * lanes) return Column<3>(o, m, columns);
+  if (columns > lanes) return Column<2>(o, m, columns);
+  Column<1>(o, m, columns);
+}
+
+// How many of the n columns that are left come next: three vectors, but of four two twice.
+template <class T>
+HWY_INLINE std::int64_t NextColumns(std::int64_t n) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  const bool four = n > 3 * lanes && n <= 4 * lanes;
+  return std::min(n, (four ? 2 : kVectors) * lanes);
 }
 
 // c[m, n] (=, or += if Accumulate) a[m, k] b[k, n], b and c in rows of b_row and c_row. Each
@@ -158,15 +151,9 @@ HWY_INLINE void Column(View<T> a, const T* b, std::int64_t b_row, T* c, std::int
 template <bool Accumulate, class T>
 HWY_INLINE void Product(View<T> a, const T* b, std::int64_t b_row, T* c, std::int64_t c_row,
                         std::int64_t m, std::int64_t k, std::int64_t n) {
-  constexpr Into I = Accumulate ? Into::more : Into::set;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
-  std::int64_t j = 0;
-  for (; n - j > lanes; j += kVectors * lanes) {
-    const auto last = static_cast<std::size_t>(std::min(lanes, n - j - lanes));
-    Column<I, kVectors>(a, b + j, b_row, c + j, c_row, m, k, last);
-  }
-  if (j < n) {
-    Column<I, 1>(a, b + j, b_row, c + j, c_row, m, k, static_cast<std::size_t>(n - j));
+  for (std::int64_t j = 0, columns; j < n; j += columns) {
+    columns = NextColumns<T>(n - j);
+    Columns<T>({a, b + j, b_row, c + j, c_row, k, 0, Accumulate}, m, columns);
   }
 }
 

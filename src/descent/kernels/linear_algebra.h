@@ -20,6 +20,10 @@ struct MatmulShape {
   friend bool operator==(const MatmulShape&, const MatmulShape&) = default;
 };
 
+// True where every product of this shape transposes b first: whoever has several of one b had
+// better do it once.
+bool turns_b(const MatmulShape& shape);
+
 // c[m, n] = a[m, k] b[k, n], all dense and row-major as stored. Creating is expensive (about 1 ms),
 // running is not; run() never allocates and may be called from any thread, also from several at
 // once with different scratch.

@@ -29,11 +29,16 @@ std::int64_t elements_c(const MatmulShape& s) { return s.batch * s.m * s.n; }
 constexpr std::int64_t kSmall = 40 * 40 * 40;
 bool is_small(const MatmulShape& s) { return s.m * s.k * s.n <= kSmall; }
 
+// One row or one column lies the same either way.
+GemmShape stored(const MatmulShape& s) {
+  return {s.m, s.k, s.n, s.transpose_a && s.m > 1 && s.k > 1, s.transpose_b && s.k > 1 && s.n > 1};
+}
+
 template <class T>
 class Loops : public MatmulMethod {
  public:
   explicit Loops(const MatmulShape& s)
-      : shape_{s.m, s.k, s.n, s.transpose_a, s.transpose_b},
+      : shape_(stored(s)),
         gemm_(is_small(s) ? small_gemm<T>(shape_) : panel_gemm<T>(shape_)),
         batch_(s.batch),
         step_a_(s.broadcast_a ? 0 : s.m * s.k),
@@ -177,6 +182,12 @@ MatmulMethodPtr library_matmul(const MatmulShape& shape) {
 
 MatmulMethodPtr converting_matmul(const MatmulShape& shape) {
   return std::make_shared<Converting>(shape);
+}
+
+bool turns_b(const MatmulShape& s) {
+  if (!s.transpose_b || s.in != s.out || !is_small(s)) return false;
+  if (s.in == DType::float32) return small_gemm<float>(stored(s)).turns_b;
+  return s.in == DType::float64 && small_gemm<double>(stored(s)).turns_b;
 }
 
 struct Matmul::Impl {

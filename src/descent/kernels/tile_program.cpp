@@ -320,7 +320,11 @@ TileProgram::TileProgram(const Shape& shape, const std::vector<Input>& inputs,
 std::int64_t TileProgram::choose_tile() const {
   const auto searched = [](const BroadcastPattern& p) { return !p.dense() && p.period() > kTile; };
   if (std::any_of(patterns_.begin(), patterns_.end(), searched)) return kTile;
-  // Up to two such tiles go as one: a program of one tile is cheaper to call.
+  // A program of one tile is cheaper to call: so goes what fits in L1, with a temporary.
+  const auto operands = static_cast<std::int64_t>(patterns_.size() + outputs_) + 1;
+  const bool one = size_ > 0 && size_ < 2 * kTile && operands * size_ <= 8 * kTile;
+  if (one) return size_;
+  // And up to two of the tiles below go as one.
   for (std::int64_t tile = size_ <= kTile / 2 ? kTile / 2 : kTile / 4; tile < kTile; tile *= 2) {
     const auto fits = [&](const BoundSum& sum) {
       return size_ <= tile || tile % sum.stream.grain() == 0;

@@ -19,7 +19,8 @@ namespace descent::kernels {
 class TileProgram {
  public:
   // Where a program's work may be cut, in elements. Its own tiles are a quarter of this, unless
-  // sums over its rows want more: a dozen of them fit in L1.
+  // sums over its rows want more: a dozen of them fit in L1. What is less than two of these and has
+  // few operands is one tile.
   static constexpr std::int64_t kTile = 1024;
 
   struct Input {

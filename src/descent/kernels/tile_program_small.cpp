@@ -1,12 +1,40 @@
 // Programs of one tile, bound: all addresses are known beforehand, so that a run is a few calls. In
 // small models the search for them costs more than the arithmetic.
 #include <array>
+#include <cstring>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <tuple>
 
 #include "descent/base/memory.h"
 #include "descent/kernels/tile_program.h"
 
 namespace descent::kernels {
+namespace {
+
+// A tile full of one constant, the same for all programs that are alive: together they fit in L1,
+// one for each program of each shard would not.
+std::shared_ptr<std::byte> constant_tile(const BroadcastPattern& pattern, const void* value,
+                                         std::int64_t count) {
+  static std::mutex mutex;
+  static auto& known =
+      *new std::map<std::tuple<std::size_t, std::uint64_t, std::int64_t>, std::weak_ptr<std::byte>>;
+  const std::size_t element = pattern.element_bytes();
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, value, element);
+  const std::lock_guard lock(mutex);
+  auto& slot = known[{element, bits, count}];
+  auto tile = slot.lock();
+  if (tile == nullptr) {
+    tile = allocate(static_cast<std::size_t>(count + BroadcastPattern::kSlack) * element);
+    pattern.repeat(value, count, tile.get());
+    slot = tile;
+  }
+  return tile;
+}
+
+}  // namespace
 
 struct TileProgram::Small {
   struct Fill {
@@ -68,10 +96,17 @@ TileProgram::Bound TileProgram::bind_small(const std::vector<const void*>& in,
       tile = static_cast<std::byte*>(out[k]);
     } else if (slot.kind != SlotKind::tile && constant[k]) {
       const auto& pattern = patterns_[k];
-      small->kept.push_back(allocate(static_cast<std::size_t>(size_ + BroadcastPattern::kSlack) *
-                                     pattern.element_bytes()));
+      const bool scalar = pattern.period() == 1 && pattern.element_bytes() <= 8;
+      // Of one size for all programs of one element size.
+      const std::int64_t count = scalar ? 2 * kTile : size_;
+      if (scalar) {
+        small->kept.push_back(constant_tile(pattern, in[k], count));
+      } else {
+        small->kept.push_back(allocate(static_cast<std::size_t>(count + BroadcastPattern::kSlack) *
+                                       pattern.element_bytes()));
+        pattern.repeat(in[k], count, small->kept.back().get());
+      }
       tile = small->kept.back().get();
-      pattern.repeat(in[k], size_, tile);
     } else if (slot.kind != SlotKind::tile) {
       small->fills.push_back({patterns_[k], in[k], tile});
     }

@@ -49,6 +49,35 @@ HWY_INLINE void StoreUpTo(hn::Vec<D> v, D d, hn::TFromD<D>* p, std::size_t count
   if (count == hn::Lanes(d)) return hn::StoreU(v, d, p);
   StoreSome(v, d, p, count);
 }
+// The same for one number of elements known before a loop, or all lanes if Whole.
+template <bool Whole, class D>
+struct SomeLanes {
+  SomeLanes(D, std::size_t) {}
+  HWY_INLINE hn::Vec<D> load(D d, const hn::TFromD<D>* p) const { return hn::LoadU(d, p); }
+  HWY_INLINE void store(hn::Vec<D> v, D d, hn::TFromD<D>* p) const { hn::StoreU(v, d, p); }
+};
+#if HWY_MEM_OPS_MIGHT_FAULT
+template <class D>
+struct SomeLanes<false, D> {
+  std::size_t count;
+  SomeLanes(D, std::size_t n) : count(n) {}
+  HWY_INLINE hn::Vec<D> load(D d, const hn::TFromD<D>* p) const { return LoadSome(d, p, count); }
+  HWY_INLINE void store(hn::Vec<D> v, D d, hn::TFromD<D>* p) const { StoreSome(v, d, p, count); }
+};
+#else
+template <class D>
+struct SomeLanes<false, D> {
+  hn::Mask<D> mask;
+  SomeLanes(D d, std::size_t n) : mask(hn::FirstN(d, n)) {}
+  HWY_INLINE hn::Vec<D> load(D d, const hn::TFromD<D>* p) const {
+    return hn::MaskedLoad(mask, d, p);
+  }
+  HWY_INLINE void store(hn::Vec<D> v, D d, hn::TFromD<D>* p) const {
+    hn::BlendedStore(v, mask, d, p);
+  }
+};
+#endif
+
 // f(begin, elements) for each vector of n elements.
 template <class T, class F>
 HWY_INLINE void ForEachVector(std::int64_t n, const F& f) {

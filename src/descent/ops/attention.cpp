@@ -105,7 +105,7 @@ struct Attention {
   kernels::AttentionNoise noise(const Binding& b) const {
     if (dropout == 0) return {};
     return {reinterpret_cast<const std::uint64_t*>(b.in[key()]), stream,
-            b.shard * b.in_types[0].shape[0]};
+            b.shard() * b.in_types[0].shape[0]};
   }
 
   // ---- as [N, H, T, D], for the compositions ----

@@ -8,6 +8,11 @@
 
 namespace descent {
 
+std::string MatmulOp::attributes() const {
+  return fmt::format("{}{}{}", transpose_a ? "a^T" : "", transpose_a && transpose_b ? ", " : "",
+                     transpose_b ? "b^T" : "");
+}
+
 kernels::MatmulShape MatmulOp::shape(std::span<const Type> in) const {
   const auto &a = in[0].shape, &b = in[1].shape;
   kernels::MatmulShape s;

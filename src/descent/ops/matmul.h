@@ -1,7 +1,5 @@
-// A matrix product as an operation of the graph; passes know it by type.
+// The matrix product as an operation of the graph; passes know it by type.
 #pragma once
-#include <fmt/format.h>
-
 #include "descent/ir/op.h"
 #include "descent/kernels/linear_algebra.h"
 
@@ -15,10 +13,7 @@ struct MatmulOp final : OpBase<MatmulOp> {
   DType out;
   bool operator==(const MatmulOp&) const = default;
   std::string_view name() const override { return "matmul"; }
-  std::string attributes() const override {
-    return fmt::format("{}{}{}", transpose_a ? "a^T" : "", transpose_a && transpose_b ? ", " : "",
-                       transpose_b ? "b^T" : "");
-  }
+  std::string attributes() const override;
   kernels::MatmulShape shape(std::span<const Type> in) const;
   std::vector<Type> infer(std::span<const Type> in) const override;
   Values vjp(ValueSpan in, ValueSpan out, ValueSpan cotangent) const override;

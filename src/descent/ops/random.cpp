@@ -33,7 +33,7 @@ struct RandomUniformOp final : OpBase<RandomUniformOp> {
   Kernel bind(const Binding& b) const override {
     const auto n = type.shape.size();
     return whole([key = reinterpret_cast<const std::uint64_t*>(b.in[0]), s = stream,
-                  first = b.shard * n, n, o = b.out[0],
+                  first = b.shard() * n, n, o = b.out[0],
                   t = type.dtype] { kernels::random_uniform(*key, s, first, n, o, t); });
   }
 };

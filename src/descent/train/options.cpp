@@ -118,7 +118,7 @@ std::vector<Option> train_options() {
        "its layer and operation. Same results, slower."},
       {"without_passes", T::texts, std::vector<std::string>{},
        "Compiler passes to switch off (merge_shards, simplify, merge_common, channels_last, "
-       "sum_products, fuse)."},
+       "sum_products, share_transposes, fuse)."},
   };
 }
 
