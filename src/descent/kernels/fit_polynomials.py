@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Coefficients of eltwise_math-inl.h: weighted least squares on Chebyshev nodes in 60 digits,
+"""Coefficients in eltwise_coefficients.h: weighted least squares on Chebyshev nodes in 60 digits,
 iteratively reweighted towards the minimax fit (Lawson). Prints C++ lists, lowest power first."""
 from mpmath import mp, mpf, cos, pi, matrix, qr_solve, expm1, exp, findroot, log, erf, erfc, polyval, sqrt, nstr
 

@@ -78,8 +78,8 @@ HWY_NOINLINE void Block(const BlockOperands<T>& o) {
   }
   const T *a = o.a.data, *b = o.b;
   const std::int64_t row = o.a.row, column = o.a.column, b_row = o.b_row;
-  const T* a4 = a + 4 * row;
-  const T* a8 = a4 + 4 * row;
+  const T* a4 = Rows > 4 ? a + 4 * row : a;
+  const T* a8 = Rows > 8 ? a + 8 * row : a;
   for (std::int64_t l = o.k; l > 0; --l) {
     V y[Vectors];
 #pragma GCC unroll 4
