@@ -30,8 +30,8 @@ ConvolutionMethodPtr unfolding_convolution(ConvKind kind, const ConvShape& shape
 ConvolutionMethodPtr batch_convolution(ConvKind kind, const ConvShape& shape);
 // Whether that is faster than oneDNN: a function of the shape and of the processor's vectors.
 bool batch_convolution_pays(ConvKind kind, const ConvShape& shape);
-// By `inner`, made for images that lie the other way (channels_last): turned round on the way in and
-// out.
+// By `inner`, made for images that lie the other way (channels_last): turned round on the way in
+// and out.
 ConvolutionMethodPtr turning_convolution(ConvKind kind, const ConvShape& shape,
                                          ConvolutionMethodPtr inner);
 // bfloat16 where that is faster or oneDNN has none: the operands converted to float32.
