@@ -86,7 +86,10 @@ HWY_NOINLINE void Block(const BlockOperands<T>& o) {
     for (int v = 0; v < Vectors; ++v) y[v] = load(b, v);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
-      const V x = hn::Set(d, (i < 4 ? a : i < 8 ? a4 : a8)[i % 4 * row]);
+      // By name: GCC 12 with -fsanitize=undefined takes a wrong one where the choice is
+      // subscripted.
+      const T* four = i < 4 ? a : i < 8 ? a4 : a8;
+      const V x = hn::Set(d, four[i % 4 * row]);
 #pragma GCC unroll 4
       for (int v = 0; v < Vectors; ++v) sum[i][v] = hn::MulAdd(x, y[v], sum[i][v]);
     }
