@@ -56,8 +56,8 @@ class FreeList {
 class Planner {
  public:
   Planner(const Schedule& s, const std::vector<Fixed>& inputs, const std::vector<Fixed>& outputs,
-          int shards)
-      : schedule_(s), shards_(shards) {
+          int shards, int threads)
+      : schedule_(s), shards_(shards), threads_(threads) {
     for (const auto& f : inputs) bind_fixed(f.value, f.memory);
     find_lives();
     for (std::size_t i = 0; i < outputs.size(); ++i) place_output(static_cast<int>(i), outputs[i]);
@@ -169,7 +169,7 @@ class Planner {
     for (const auto& phase : schedule_.phases) {
       for (auto& b : plan_.buffers) {
         const bool inside = b.first >= phase.begin && b.last < phase.end;
-        b.passing = b.passing || (phase.per_shard && b.per_shard && inside);
+        b.passing = b.passing || (threads_ < shards_ && phase.per_shard && b.per_shard && inside);
       }
     }
     const auto list = [&](const Buffer& b) -> FreeList& {
@@ -206,7 +206,7 @@ class Planner {
   }
 
   const Schedule& schedule_;
-  int shards_;
+  int shards_, threads_;
   MemoryPlan plan_;
   std::vector<bool> taken_;
 };
@@ -229,8 +229,8 @@ std::byte* MemoryPlan::address(const Value& v, int shard, const Bases& bases) co
 }
 
 MemoryPlan plan_memory(const Schedule& schedule, const std::vector<Fixed>& inputs,
-                       const std::vector<Fixed>& outputs, int shards) {
-  return Planner(schedule, inputs, outputs, shards).take();
+                       const std::vector<Fixed>& outputs, int shards, int threads) {
+  return Planner(schedule, inputs, outputs, shards, threads).take();
 }
 
 }  // namespace descent

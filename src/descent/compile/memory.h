@@ -57,8 +57,9 @@ struct MemoryPlan {
 };
 
 // `inputs`: memory of placeholders; `outputs[i]`: final memory of output i (a donated input's, or
-// its own), `per_shard` outputs having their shards' parts one after another.
+// its own), `per_shard` outputs having their shards' parts one after another. `threads`: that
+// compute the shards; where each has one shard, that shard's memory is planned as a whole.
 MemoryPlan plan_memory(const Schedule& schedule, const std::vector<Fixed>& inputs,
-                       const std::vector<Fixed>& outputs, int shards);
+                       const std::vector<Fixed>& outputs, int shards, int threads);
 
 }  // namespace descent

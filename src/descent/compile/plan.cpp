@@ -487,8 +487,9 @@ Plan compile(const Fn& f, const std::vector<PlanInput>& inputs, const CompileOpt
     }
     fixed_outputs.push_back({v, impl->output_arrays.back().raw()});
   }
-  impl->order = schedule(impl->outputs, options.shards, options.pool ? options.pool->threads() : 1);
-  impl->memory = plan_memory(impl->order, fixed_inputs, fixed_outputs, options.shards);
+  const int threads = options.pool ? options.pool->threads() : 1;
+  impl->order = schedule(impl->outputs, options.shards, threads);
+  impl->memory = plan_memory(impl->order, fixed_inputs, fixed_outputs, options.shards, threads);
   impl->allocate_memory();
   impl->bind();
   return Plan(impl);
