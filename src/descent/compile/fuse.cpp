@@ -261,10 +261,8 @@ const Value* large_operand(const Node& node) {
   return large(a) == large(b) ? nullptr : large(a) ? &a : &b;
 }
 
-// An operation that is cheaper to compute again for each reader than to keep in memory, which a
-// reader in another group would need. A square: the norm of a gradient and Adam's update both take
-// it. What is in memory anyway, combined with something small up to twice: batch normalisation adds
-// a bias to its input and centres it, for the variance, for the result and for the gradient.
+// What is in memory anyway, combined with something small up to twice: batch normalisation adds a
+// bias to its input and centres it, for the variance, for the result and for the gradient.
 bool combines_again(const Node& node, const PassContext& context, int more = 1) {
   const Value* large = large_operand(node);
   if (large == nullptr) return false;
@@ -272,11 +270,15 @@ bool combines_again(const Node& node, const PassContext& context, int more = 1) 
   if (fusable(source, context)) return more > 0 && combines_again(source, context, more - 1);
   return !source.inputs.empty();
 }
+// An operation that is cheaper to compute again for each reader than to keep in memory, which a
+// reader in another group would need: that, or a square, which the norm of a gradient and Adam's
+// update both take.
 bool cheap_again(const Node& node, const PassContext& context) {
   const auto* op = dynamic_cast<const EltwiseOp*>(node.op.get());
   const bool square = op != nullptr && op->code == kernels::Eltwise::square;
   return square || combines_again(node, context);
 }
+// v as an operation of its own, and what it combines.
 Value again(const Value& v, const PassContext& context) {
   Values operands = v.node()->inputs;
   for (auto& x : operands) {

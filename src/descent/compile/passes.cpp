@@ -55,16 +55,6 @@ std::optional<Values> neutral(Eltwise code, const Node& node, const Values& in) 
   return std::nullopt;
 }
 
-using Uses = std::unordered_map<const Node*, int>;
-Uses count_uses(const Values& outputs) {
-  Uses uses;
-  for (const auto& v : outputs) ++uses[v.node()];
-  for (const Node* node : topological(outputs)) {
-    for (const auto& v : node->inputs) ++uses[v.node()];
-  }
-  return uses;
-}
-
 // The operand where v is an operation `code` on values, else nothing.
 std::optional<Values> operands_of(Eltwise code, const Value& v) {
   const auto* op = eltwise(*v.node());
@@ -79,16 +69,17 @@ Array negative(const Value& constant) {
 // Signs that need no operation of their own, the same bits: a + (-b) = a - b, a - (-b) = a + b,
 // (-a) c = a (-c) with a constant c, a + (-b) c = a - b c. Not where others read what is negated or
 // multiplied: it would be computed all the same.
-std::optional<Values> signs(Eltwise code, const Node& node, const Values& in, const Uses& uses) {
+std::optional<Values> signs(Eltwise code, const Node& node, const Values& in,
+                            const Readers& readers) {
   // The operand that in[k] negates; `before` is what in[k] was before this pass.
-  const auto negated = [&uses](const Value& v, const Value& before) {
+  const auto negated = [&readers](const Value& v, const Value& before) {
     const auto operand = operands_of(Eltwise::neg, v);
-    return operand && uses.at(before.node()) == 1 ? std::optional((*operand)[0]) : std::nullopt;
+    return operand && readers.at(before.node()) == 1 ? std::optional((*operand)[0]) : std::nullopt;
   };
   // a b where v is (-a) b.
   const auto negated_product = [&](const Value& v, const Value& before) -> std::optional<Value> {
     const auto factors = operands_of(Eltwise::mul, v), were = operands_of(Eltwise::mul, before);
-    if (!factors || !were || uses.at(before.node()) != 1) return std::nullopt;
+    if (!factors || !were || readers.at(before.node()) != 1) return std::nullopt;
     if (const auto a = negated((*factors)[0], (*were)[0])) return *a * (*factors)[1];
     if (const auto b = negated((*factors)[1], (*were)[1])) return (*factors)[0] * *b;
     return std::nullopt;
@@ -151,7 +142,7 @@ bool moves_nothing(const TransposeOp& op, const Shape& shape) {
   return true;
 }
 
-std::optional<Values> simplify_node(const Node& node, const Values& in, const Uses& uses) {
+std::optional<Values> simplify_node(const Node& node, const Values& in, const Readers& readers) {
   const auto name = node.op->name();
   if (name == "identity" || name == "stop_gradient") return Values{in[0]};
   if (name == "reshape" && in[0].node()->op->name() == "reshape")
@@ -173,7 +164,7 @@ std::optional<Values> simplify_node(const Node& node, const Values& in, const Us
     if (auto constant = fold(node, in)) return constant;
     const Values operands = unstretched(node, in);
     if (auto same = neutral(op->code, node, operands)) return same;
-    if (auto same = signs(op->code, node, operands, uses)) return same;
+    if (auto same = signs(op->code, node, operands, readers)) return same;
     return Values{apply(node.op, operands)};
   }
   return std::nullopt;
@@ -202,9 +193,9 @@ Values merge_shards(const Values& outputs, const PassContext& context) {
 }
 
 Values simplify(const Values& outputs, const PassContext&) {
-  const Uses uses = count_uses(outputs);
-  return rewrite(outputs, [&uses](const Node& node, const Values& in) {
-    return simplify_node(node, in, uses);
+  const Readers readers = count_readers(outputs);
+  return rewrite(outputs, [&readers](const Node& node, const Values& in) {
+    return simplify_node(node, in, readers);
   });
 }
 

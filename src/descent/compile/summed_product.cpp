@@ -1,7 +1,6 @@
 #include "descent/compile/summed_product.h"
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "descent/compile/passes.h"
 #include "descent/ir/graph.h"
@@ -39,17 +38,8 @@ double SummedProductOp::flops(std::span<const Type> in, std::span<const Type> ou
 
 namespace {
 
-std::unordered_map<const Node*, int> count_readers(const Values& outputs) {
-  std::unordered_map<const Node*, int> readers;
-  for (const auto& v : outputs) ++readers[v.node()];
-  for (const Node* node : topological(outputs)) {
-    for (const auto& v : node->inputs) ++readers[v.node()];
-  }
-  return readers;
-}
-
 // The product that `sum` adds up, where nobody else reads it and the kernel gains.
-const MatmulOp* summed(const Node& sum, const std::unordered_map<const Node*, int>& readers) {
+const MatmulOp* summed(const Node& sum, const Readers& readers) {
   if (sum.op->name() != "all_reduce_sum") return nullptr;
   const Node& node = *sum.inputs[0].node();
   const auto* product = dynamic_cast<const MatmulOp*>(node.op.get());

@@ -30,6 +30,15 @@ std::vector<Node*> topological(ValueSpan outputs) {
   return found;
 }
 
+Readers count_readers(ValueSpan outputs) {
+  Readers readers;
+  for (const auto& v : outputs) ++readers[v.node()];
+  for (const Node* node : topological(outputs)) {
+    for (const auto& v : node->inputs) ++readers[v.node()];
+  }
+  return readers;
+}
+
 std::vector<Type> input_types(const Node& node) {
   std::vector<Type> types;
   for (const auto& v : node.inputs) types.push_back(v.type());

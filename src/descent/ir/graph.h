@@ -12,6 +12,10 @@ namespace descent {
 // Nodes that `outputs` depend on, inputs before users, otherwise in order of creation.
 std::vector<Node*> topological(ValueSpan outputs);
 
+// How often each node's values are read, by other nodes or as outputs.
+using Readers = std::unordered_map<const Node*, int>;
+Readers count_readers(ValueSpan outputs);
+
 // Types of a node's operands.
 std::vector<Type> input_types(const Node& node);
 
